@@ -1,0 +1,1 @@
+../../duchenne/__init__.py

@@ -1,0 +1,1 @@
+../../duchenne/cli.py

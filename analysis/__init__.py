@@ -1,0 +1,1 @@
+"""What it means: alignment, gaze, face, per-stimulus summaries and reports."""

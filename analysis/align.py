@@ -1,0 +1,167 @@
+"""When things happened: every table row's place in the session.
+
+The phases and presentations of a session come from its markers, the film position from the frames that
+the display reported as shown. All times are seconds from ``session_start`` on the recorder's clock,
+after correction of the clock offsets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from duchenne.analysis.phases import neutral_intervals, phases, recording_end_s
+from duchenne.analysis.presentations import Identity, presentations
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from duchenne.recorder.recording import Recording, Stream
+
+__all__ = [
+    "Identity",
+    "ShownFrames",
+    "annotate",
+    "neutral_intervals",
+    "phases",
+    "presentations",
+    "recording_end_s",
+]
+
+
+@dataclass(frozen=True)
+class ShownFrames:
+    """Which film frame was on the screen when.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+        Time of each flip, ascending, seconds from ``session_start``.
+    trial : ndarray, shape (n,)
+        Trial that the flip belongs to; NaN where the sender did not say.
+    media_time_s : ndarray, shape (n,)
+        Position in the film of the frame shown from that flip on, seconds.
+    """
+
+    times_s: NDArray[np.float64]
+    trial: NDArray[np.float64]
+    media_time_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, recording: Recording) -> ShownFrames | None:
+        """Return the shown frames of a recording, or None where no film was shown."""
+        streams = recording.of_type("StimulusFrames")
+        if not streams or streams[0].n == 0:
+            return None
+        return cls.from_stream(streams[0])
+
+    @classmethod
+    def from_stream(cls, stream: Stream) -> ShownFrames:
+        """Return the shown frames of a ``ShownFrames`` stream."""
+        times = np.asarray(stream.times_s, dtype=np.float64)
+        order = np.argsort(times, kind="stable")
+        labels = [channel.label for channel in stream.info.channels]
+        media_time = next(
+            (name for name in labels if name.startswith("media_time")), "media_time_s"
+        )
+        return cls(
+            times[order],
+            np.asarray(stream.column("trial"), dtype=np.float64)[order],
+            np.asarray(stream.column(media_time), dtype=np.float64)[order],
+        )
+
+
+def annotate(
+    table: pd.DataFrame,
+    time_column: str,
+    phases: pd.DataFrame,
+    identity: Identity,
+    shown_frames: ShownFrames | None = None,
+) -> pd.DataFrame:
+    """Return the table with the place of each row in the session.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any table with a time per row.
+    time_column : str
+        Its column of times, seconds from ``session_start``.
+    phases : pandas.DataFrame
+        As `phases` returns them.
+    identity : Identity
+        Whose session it is.
+    shown_frames : ShownFrames, optional
+        Which film frame was on the screen when.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with ``participant session run presentation_id stimulus_id phase trial t_from_onset_s
+        media_time_s`` at its end. A row belongs to the phase that contains its time (onset included,
+        offset not). ``t_from_onset_s`` counts from the onset of the presentation's stimulus, negative
+        before it, and is NaN outside presentations; ``media_time_s`` is NaN where no film was shown.
+        Columns of these names that the table has already stay as they are.
+    """
+    times = table[time_column].to_numpy(dtype=np.float64)
+    inside, index = _phase_index(times, phases)
+    added: dict[str, Any] = {
+        "participant": identity.participant,
+        "session": identity.session,
+        "run": identity.run,
+    }
+    for name in ("presentation_id", "stimulus_id", "phase"):
+        values = np.full(len(times), None, dtype=object)
+        values[inside] = phases[name].to_numpy(dtype=object)[index[inside]]
+        added[name] = pd.Series(values, index=table.index, dtype=object)
+    trial = np.full(len(times), np.nan)
+    trial[inside] = phases["trial"].to_numpy(dtype=np.float64, na_value=np.nan)[index[inside]]
+    onset = np.full(len(times), np.nan)
+    onset[inside] = _stimulus_onsets(phases)[index[inside]]
+    added["trial"] = pd.array(trial, dtype="Int64")
+    added["t_from_onset_s"] = times - onset
+    shown = inside & (added["phase"] == "stimulus").to_numpy()
+    added["media_time_s"] = _media_times(times, trial, shown, shown_frames)
+    return table.assign(**{name: v for name, v in added.items() if name not in table.columns})
+
+
+def _phase_index(
+    times: NDArray[np.float64], phases: pd.DataFrame
+) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    if not len(phases):
+        return np.zeros(len(times), dtype=bool), np.zeros(len(times), dtype=np.intp)
+    onsets = phases["onset_s"].to_numpy(dtype=np.float64)
+    offsets = phases["offset_s"].to_numpy(dtype=np.float64)
+    index = np.searchsorted(onsets, times, side="right") - 1
+    inside = (index >= 0) & (times < offsets[np.maximum(index, 0)])
+    return inside, np.maximum(index, 0)
+
+
+def _stimulus_onsets(phases: pd.DataFrame) -> NDArray[np.float64]:
+    """Return, for each phase, the onset of the stimulus of its presentation; NaN where there is none."""
+    shown = phases[(phases["phase"] == "stimulus") & phases["presentation_id"].notna()]
+    onsets = shown.drop_duplicates("presentation_id").set_index("presentation_id")["onset_s"]
+    mapped = phases["presentation_id"].map(onsets.to_dict()).to_numpy(dtype=np.float64)
+    stimulus = (phases["phase"] == "stimulus").to_numpy(dtype=bool)
+    own = phases["onset_s"].to_numpy(dtype=np.float64)
+    return np.where(stimulus, own, mapped)
+
+
+def _media_times(
+    times: NDArray[np.float64],
+    trial: NDArray[np.float64],
+    shown: NDArray[np.bool_],
+    frames: ShownFrames | None,
+) -> NDArray[np.float64]:
+    media = np.full(len(times), np.nan)
+    if frames is None or len(frames.times_s) == 0:
+        return media
+    index = np.searchsorted(frames.times_s, times, side="right") - 1
+    known = shown & (index >= 0)
+    flip = np.maximum(index, 0)
+    same = np.isnan(frames.trial[flip]) | np.isnan(trial) | (frames.trial[flip] == trial)
+    known &= same
+    media[known] = frames.media_time_s[flip[known]]
+    return media

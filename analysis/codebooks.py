@@ -1,0 +1,255 @@
+"""What every column of the tables means: the codebooks written beside them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from duchenne.analysis.gaze import codebook as gaze_book
+from duchenne.analysis.tables import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FACS_NAMES = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    11: "nasolabial deepener",
+    12: "lip corner puller",
+    13: "sharp lip puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    16: "lower lip depressor",
+    17: "chin raiser",
+    18: "lip pucker",
+    20: "lip stretcher",
+    22: "lip funneler",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    28: "lip suck",
+    43: "eyes closed",
+    45: "blink",
+}
+"""Action Units of the Facial Action Coding System (Ekman, Friesen & Hager 2002) by number."""
+
+PHASES = {
+    "instruction": "text is on the screen",
+    "baseline": "declared resting period",
+    "neutral": "the participant was asked for a relaxed, neutral face",
+    "fixation": "fixation cross before a stimulus",
+    "stimulus": "the stimulus is on the screen",
+    "rating": "a rating scale is on the screen until it is answered",
+    "break": "break",
+    "calibration": "calibration of the eye tracker",
+    "pause": "the operator paused the session",
+}
+CATEGORIES = {
+    "HVHA": "pleasant, activating",
+    "LVHA": "unpleasant, activating",
+    "LVLA": "unpleasant, calm",
+    "HVLA": "pleasant, calm",
+    "neutral": "neutral",
+}
+PROTOTYPES = {
+    "happiness": "AU06 and AU12",
+    "sadness": "AU01, AU04, AU15",
+    "surprise": "AU01, AU02, AU05, AU26 or AU27",
+    "fear": "AU01, AU02, AU04, AU05, AU07, AU20, AU26",
+    "anger": "AU04, AU05, AU07, AU23 or AU24",
+    "disgust": "AU09 or AU10, AU15, AU17",
+    "contempt": "AU12 and AU14 on one side",
+    "neutral": "every assessed Action Unit is inactive",
+    "none": "some Action Units are active, but match no prototype",
+    "not_assessable": "a core Action Unit could not be measured",
+}
+SECONDS = "seconds from session_start on the recorder's clock"
+
+
+def _label(description: str) -> Column:
+    return Column(description, kind="string")
+
+
+def _number(description: str, unit: str | None = None) -> Column:
+    return Column(description, unit, kind="number")
+
+
+def _count(description: str) -> Column:
+    return Column(description, kind="integer")
+
+
+def _flag(description: str) -> Column:
+    return Column(description, kind="boolean")
+
+
+IDENTITY = {
+    "participant": _label("Label of the participant."),
+    "session": _label("Label of the session."),
+    "task": _label("Name of the protocol that was run."),
+    "run": _label("Label of the run."),
+}
+PLACE = IDENTITY | {
+    "presentation_id": _label(
+        "Presentation (participant-session-run-trial) that the row belongs to; n/a outside."
+    ),
+    "stimulus_id": _label("Identifier of the stimulus in its manifest; n/a outside presentations."),
+    "phase": Column(
+        "Phase of the session at the time of the row; n/a between phases.",
+        levels=PHASES,
+        kind="string",
+    ),
+    "trial": _count("Number of the trial within the run, from 1; n/a outside trials."),
+    "t_from_onset_s": _number(
+        "Time from the onset of the presentation's stimulus, negative before it; n/a outside "
+        "presentations.",
+        "s",
+    ),
+    "media_time_s": _number(
+        "Position in the film of the frame on the screen; n/a where no film is shown.", "s"
+    ),
+}
+EVENTS = PLACE | {
+    "onset": _number(f"Onset of the phase or marker, {SECONDS}.", "s"),
+    "duration": _number("Duration of the phase; 0 for a momentary marker.", "s"),
+    "trial_type": Column(
+        "Phase that begins here, or the momentary marker.",
+        levels=PHASES
+        | {
+            "session_start": "the session begins: zero of all times",
+            "session_end": "the session ends",
+            "block_start": "a block of trials begins",
+            "block_end": "a block of trials ends",
+            "rating_response": "a rating was given",
+            "abort": "the session was aborted",
+            "skip": "a trial was skipped",
+            "note": "note of the operator",
+            "drift_check": "drift check of the eye tracker",
+            "validation_point": "point of a calibration validation",
+        },
+        kind="string",
+    ),
+    "block": _label("Block of the protocol."),
+    "stim_file": _label("File of the stimulus, relative to its manifest."),
+    "category": Column(
+        "Category of the stimulus as its manifest says.", levels=CATEGORIES, kind="string"
+    ),
+    "scale": _label("Rating scale: valence, arousal or dominance."),
+    "value": _count("Rating that was given; n/a where time ran out."),
+    "rt_s": _number("Response time of the rating from the onset of its scale.", "s"),
+    **{
+        f"stim_{edge}_px": _number(
+            f"{edge.capitalize()} edge of the stimulus on the screen, origin at the top left; n/a for "
+            "other rows.",
+            "px",
+        )
+        for edge in ("left", "top", "right", "bottom")
+    },
+    "interrupted": _flag(
+        "The end of the phase was not marked (abort, crash, lost marker); its duration runs to the "
+        "next onset, the abort or the end of the recording."
+    ),
+}
+_ONSET = {"onset": _number(f"Onset, {SECONDS}.", "s")}
+FIXATIONS = PLACE | gaze_book.FIXATIONS | _ONSET
+SACCADES = PLACE | gaze_book.SACCADES | _ONSET
+BLINKS = PLACE | gaze_book.BLINKS | _ONSET
+GAZE = PLACE | gaze_book.SAMPLES | {"time": _number(f"Time of the sample, {SECONDS}.", "s")}
+AU_FRAME = PLACE | {
+    "frame": _count("Index of the video frame, from 0."),
+    "time": _number(f"Time of the video frame, {SECONDS}.", "s"),
+    "face": _flag("A face was found in the frame."),
+    "confidence": _number("Confidence that a face was found, 0 to 1.", "1"),
+    "pose_pitch_deg": _number("Head pitch; positive: the face turned up.", "deg"),
+    "pose_yaw_deg": _number(
+        "Head yaw; positive: the face turned to the participant's left.", "deg"
+    ),
+    "pose_roll_deg": _number(
+        "Head roll; positive: the head tilted to the participant's right.", "deg"
+    ),
+    "usable": _flag("The face can be measured: found, large, sharp and frontal enough."),
+    "expr_valence": _number(
+        "Valence of the expression by the rule on Action Units, -1 to 1; not felt valence.", "1"
+    ),
+    "expr_arousal": _number("Arousal of the expression, -1 to 1; n/a: no model measured it.", "1"),
+    "expr_prototype": Column(
+        "Prototype of facial expression that the active Action Units match; not a felt emotion.",
+        levels=PROTOTYPES,
+        kind="string",
+    ),
+    "speaking": _flag("The mouth moves as in speech; Action Units of the mouth are not reliable."),
+}
+QUALITY = IDENTITY | {
+    "stream": _label("Name of the stream."),
+    "type": _label("Type of the stream."),
+    "n_samples": _count("Samples in the file."),
+    "duration_s": _number("Time from the first to the last sample.", "s"),
+    "nominal_rate_hz": _number("Declared sampling rate; n/a for an irregular stream.", "Hz"),
+    "effective_rate_hz": _number("Measured sampling rate.", "Hz"),
+    "jitter_ms": _number("Median absolute deviation of the sample intervals.", "ms"),
+    "n_gaps": _count("Steps between samples that are longer than 1.9 nominal periods."),
+    "longest_gap_s": _number("Longest such step; 0 where there is none.", "s"),
+    "missing_samples": _count("Samples that would fit into the gaps."),
+    "clock_offset_ms": _number("Offset of the sender's clock from the recorder's.", "ms"),
+    "clock_offset_uncertainty_ms": _number("Half of the round-trip bound of that offset.", "ms"),
+    "valid_fraction": _number("Share of valid samples (gaze) or usable frames (face).", "1"),
+    "precision_rms_deg": _number("Gaze: root mean square of sample-to-sample distances.", "deg"),
+    "precision_sd_deg": _number("Gaze: standard deviation during fixations.", "deg"),
+    "pupil_unit": _label("Gaze: unit of the pupil as the device gives it."),
+    "pupil_measure": _label("Gaze: what of the pupil was measured (diameter or area)."),
+    "grade": Column(
+        "Overall grade of the stream.",
+        levels={
+            "good": "can be used as it is",
+            "fair": "usable; read the reasons first",
+            "poor": "do not use without a close look",
+        },
+        kind="string",
+    ),
+    "reasons": _label("Why the grade is not good; n/a where it is."),
+}
+
+_AU_COLUMN = re.compile(r"AU(\d\d)([LR]?)_(r|c|mean|peak|change_mean)$")
+_AU_MEANINGS = {
+    "r": "Intensity, 0 (absent) to 5 (maximal), calibrated on the neutral phase; n/a: not measured.",
+    "c": "Occurrence in the frame: 1 where the intensity is at least 2 and above the 97.5th percentile "
+    "of the neutral phase, else 0; n/a: not measured.",
+    "mean": "Mean intensity while the stimulus was shown, 0 to 5, usable frames only.",
+    "peak": "95th percentile of the smoothed intensity while the stimulus was shown, 0 to 5.",
+    "change_mean": "Mean intensity while the stimulus was shown minus its mean in the last second "
+    "before onset.",
+}
+
+
+def au_columns(names: Iterable[str]) -> dict[str, Column]:
+    """Return the codebook entries of those columns that are about one Action Unit.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Column names; others than ``AU12_r``, ``AU12_c``, ``AU14L_r``, ``AU12_mean``, ``AU12_peak`` and
+        ``AU12_change_mean`` are passed over.
+    """
+    found = {}
+    for name in names:
+        match = _AU_COLUMN.match(name)
+        if match is None:
+            continue
+        number, side, measure = match.groups()
+        facs = FACS_NAMES.get(int(number), "not named")
+        where = {"": "", "L": ", the face's left side", "R": ", the face's right side"}[side]
+        description = f"AU{number} {facs}{where}. {_AU_MEANINGS[measure]}"
+        found[name] = Column(
+            description,
+            kind="integer" if measure == "c" else "number",
+            long_name=f"AU{number}{side} {facs}",
+            digits=5,
+        )
+    return found

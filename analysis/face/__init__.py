@@ -1,0 +1,1 @@
+"""Faces: landmarks, Action Unit intensities and expression prototypes."""

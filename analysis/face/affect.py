@@ -1,0 +1,53 @@
+"""Expressive valence from Action Units by a fixed rule; arousal needs a trained model and is n/a.
+
+The rule follows the two muscles whose activity is most nearly linear in the pleasantness of what
+people look at: zygomaticus major (AU12) rises with it and corrugator supercilii (AU04) falls
+(Lang et al. 1993, Psychophysiology 30; Larsen, Norris & Cacioppo 2003, Psychophysiology 40).
+Raised cheeks add to a smile; nose wrinkling, dropped lip corners and stretched lips, the other
+units of the negative prototypes, add to a frown. It describes the expression, not what was felt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from duchenne.analysis.face.frames import FloatArray
+
+SMILE_WEIGHT, CHEEK_WEIGHT = 0.8, 0.2
+NEGATIVE_WEIGHTS = {"AU04": 0.5, "AU09": 0.25, "AU15": 0.25, "AU20": 0.25}
+
+
+def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the valence of the expression.
+
+    ``(0.8·AU12 + 0.2·min(AU06, AU12) − 0.5·AU04 − 0.25·(AU09 + AU15 + AU20)) / 5``, clipped to
+    [-1, 1]. Where AU12 is known for both sides, their mean counts, so that a one-sided smirk is
+    half a smile. Units other than AU12 and AU04 that are not measured count as 0.
+
+    Parameters
+    ----------
+    intensities : mapping of str to (n,) float64
+        0 to 5, NaN = not measured.
+
+    Returns
+    -------
+    (n,) float64
+        -1 to 1; NaN where AU12 or AU04 is not measured.
+    """
+    if "AU12" not in intensities or "AU04" not in intensities:
+        return np.full(len(next(iter(intensities.values()), np.zeros(0))), np.nan)
+    smile = intensities["AU12"]
+    if "AU12L" in intensities and "AU12R" in intensities:
+        smile = (intensities["AU12L"] + intensities["AU12R"]) / 2
+    cheek = np.minimum(np.nan_to_num(intensities.get("AU06", np.zeros_like(smile))), smile)
+    positive = SMILE_WEIGHT * smile + CHEEK_WEIGHT * cheek
+    negative = NEGATIVE_WEIGHTS["AU04"] * intensities["AU04"]
+    for au, weight in NEGATIVE_WEIGHTS.items():
+        if au != "AU04" and au in intensities:
+            negative = negative + weight * np.nan_to_num(intensities[au])
+    return np.asarray(np.clip((positive - negative) / 5.0, -1.0, 1.0), np.float64)

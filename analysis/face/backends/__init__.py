@@ -1,0 +1,1 @@
+"""Estimators of Action Unit intensity behind one seam."""

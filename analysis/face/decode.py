@@ -1,0 +1,198 @@
+"""Frames out of video files, recorded JPEG packets and pictures; bad frames are None, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from av import VideoFrame
+
+    from duchenne.analysis.face.frames import Image
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".mts",
+        ".ts",
+        ".ogv",
+    }
+)
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def video_frames(path: Path | str) -> Iterator[tuple[int, float, Image | None]]:
+    """Decode a video one frame at a time, upright, with the time of each frame.
+
+    Parameters
+    ----------
+    path : path
+        Any video that FFmpeg reads. Rotation metadata are applied; times are the file's own, so a
+        variable frame rate keeps its times, and the first frame is at 0.
+
+    Yields
+    ------
+    (int, float, (height, width, 3) uint8 RGB or None)
+        Frame index from 0, time in seconds, picture; None where a frame is damaged.
+
+    Raises
+    ------
+    DuchenneError
+        When the file is missing, is no video, or holds no frame that can be decoded.
+    """
+    import av  # noqa: PLC0415  (heavy)
+
+    path = Path(path)
+    _require_file(path)
+    index = -1
+    clock = _FrameClock()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DuchenneError(f"{path} holds no picture track: give a video file.")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            clock.rate_hz = float(stream.average_rate or stream.guessed_rate or clock.rate_hz)
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError:
+                    index += 1
+                    yield index, clock.after_previous(), None
+                    continue
+                for frame in frames:
+                    index += 1
+                    yield index, clock.of(frame), _upright(frame)
+    except av.error.FFmpegError as error:
+        if index < 0:
+            raise DuchenneError(
+                f"{path} cannot be read as a video ({error.strerror or error}): "
+                "check the file or convert it to MP4."
+            ) from error
+    if clock.n_decoded == 0:
+        raise DuchenneError(f"{path} holds no frame that can be decoded: check the file.")
+
+
+@dataclass
+class _FrameClock:
+    """Times of a video's frames, from 0 at the first one; fills in where the file has none."""
+
+    rate_hz: float = 25.0
+    first_s: float | None = None
+    last_s: float | None = None
+    n_decoded: int = 0
+
+    def of(self, frame: VideoFrame) -> float:
+        self.n_decoded += 1
+        if frame.time is None:
+            return self.after_previous()
+        if self.first_s is None:
+            self.first_s = frame.time - (0.0 if self.last_s is None else self.last_s + self.step_s)
+        self.last_s = frame.time - self.first_s
+        return self.last_s
+
+    def after_previous(self) -> float:
+        self.last_s = 0.0 if self.last_s is None else self.last_s + self.step_s
+        return self.last_s
+
+    @property
+    def step_s(self) -> float:
+        return 1.0 / self.rate_hz
+
+
+def _upright(frame: VideoFrame) -> Image:
+    """Return the RGB picture turned as the file's rotation metadata ask."""
+    picture = frame.to_ndarray(format="rgb24")
+    quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+
+
+def frame_count(path: Path | str) -> int | None:
+    """Return how many frames a video says it has, or None; for progress only."""
+    import av  # noqa: PLC0415  (heavy)
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if stream.frames:
+                return int(stream.frames)
+            if container.duration and stream.average_rate:
+                return round(container.duration / av.time_base * float(stream.average_rate))
+    except (av.error.FFmpegError, IndexError):
+        return None
+    return None
+
+
+def jpeg_frames(
+    packets: Iterable[bytes], times_s: Iterable[float]
+) -> Iterator[tuple[int, float, Image | None]]:
+    """Decode recorded JPEG packets.
+
+    Parameters
+    ----------
+    packets : iterable of bytes
+        One encoded picture each.
+    times_s : iterable of float
+        The time of each picture on the caller's clock, in seconds.
+
+    Yields
+    ------
+    (int, float, (height, width, 3) uint8 RGB or None)
+        Frame index from 0, time, picture; None where a packet is damaged.
+    """
+    for index, (packet, time_s) in enumerate(zip(packets, times_s, strict=False)):
+        yield index, float(time_s), decode_image(packet)
+
+
+def decode_image(encoded: bytes) -> Image | None:
+    """Return the RGB picture of an encoded image (JPEG, PNG, …), upright; None where damaged."""
+    import cv2  # noqa: PLC0415  (heavy)
+
+    if not encoded:
+        return None
+    try:
+        picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    if picture is None:
+        return None
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def image_frame(path: Path) -> Image:
+    """Return the RGB picture of a file.
+
+    Raises
+    ------
+    DuchenneError
+        When the file is missing or no picture.
+    """
+    _require_file(path)
+    picture = decode_image(path.read_bytes())
+    if picture is None:
+        raise DuchenneError(f"{path} cannot be read as a picture: check the file.")
+    return picture
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise DuchenneError(f"There is no file {path}.")
+    if not path.is_file():
+        raise DuchenneError(f"{path} is a folder, not a video.")
+    if path.stat().st_size == 0:
+        raise DuchenneError(f"{path} is empty.")

@@ -1,0 +1,1 @@
+"""Eye movements: validity, degrees, events, pupil and features per stimulus."""

@@ -1,0 +1,242 @@
+"""One card per presentation: the stimulus, where they looked, what the face did, how they rated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne.analysis.reports.curves import presentation_uri, shared_limits
+from duchenne.analysis.reports.gaze_overlay import heat_map_svg, placeholder_svg, scan_path_svg
+from duchenne.analysis.reports.pictures import Picture
+from duchenne.analysis.reports.style import FONT_STACK, INK, LINE, MUTED, category_colour
+from duchenne.analysis.reports.words import NOTHING, amount, percent, signed
+from duchenne.analysis.values import integer, number, records, rectangle, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pandas as pd
+
+    from duchenne.analysis.reports.data import ReportData
+
+RATING_LOW, RATING_HIGH = 1.0, 9.0
+"""Ends of the scale on which ratings and norms are drawn (the Self-Assessment Manikin's)."""
+AU_SHOWN = 0.5
+"""Mean intensity from which an Action Unit is named in the table of presentations."""
+
+
+@dataclass(frozen=True)
+class StimulusCard:
+    """What the template shows of one presentation; drawings are ready-made SVG or data URIs."""
+
+    number: str
+    stimulus_id: str
+    category: str
+    colour: str
+    is_film: bool
+    thumbnail: str | None
+    heat_map: str | None
+    scan_path: str | None
+    stimulus: str
+    curves: str | None
+    curves_alt: str
+    ratings: str
+    facts: tuple[tuple[str, str], ...]
+    cells: Mapping[str, str]
+    excluded: str | None
+
+
+def stimulus_cards(
+    data: ReportData,
+    screen: Mapping[str, Any] | None,
+    pictures: Mapping[str, Picture],
+) -> Iterator[StimulusCard]:
+    """Yield a card per presentation, in order.
+
+    Parameters
+    ----------
+    data : ReportData
+        The tables of the session.
+    screen : mapping or None
+        Size and distance of the screen.
+    pictures : mapping of str to Picture
+        By stimulus id.
+    """
+    limits = shared_limits(data.summary, data.gaze, data.au)
+    unknown = Picture(None, None, 4 / 3, "file not found")
+    for row in records(data.summary):
+        stimulus_id = text(row["stimulus_id"]) or NOTHING
+        picture = pictures.get(stimulus_id, unknown)
+        heat_map, scan_path = _gaze_drawings(data, row, picture, screen)
+        yield StimulusCard(
+            number=str(integer(row["trial"]) or NOTHING),
+            stimulus_id=stimulus_id,
+            category=text(row["category"]) or NOTHING,
+            colour=category_colour(row["category"]),
+            is_film=row.get("kind") == "video",
+            thumbnail=picture.thumbnail_uri,
+            heat_map=heat_map,
+            scan_path=scan_path,
+            stimulus=placeholder_svg(picture, f"Stimulus {stimulus_id}"),
+            curves=presentation_uri(row, data.gaze, data.au, limits),
+            curves_alt=f"Action Units and pupil change around the onset of {stimulus_id}.",
+            ratings=ratings_svg(row),
+            facts=_facts(row),
+            cells=summary_cells(row),
+            excluded=text(row["exclusion_reason"]),
+        )
+
+
+def strongest_aus(row: Mapping[str, Any], *, at_most: int = 3) -> list[str]:
+    """Return the Action Units with the highest mean intensity, from half an intensity step on."""
+    means = {
+        name.removesuffix("_mean"): number(value)
+        for name, value in row.items()
+        if name.startswith("AU") and name.endswith("_mean") and not name.endswith("_change_mean")
+    }
+    loud = {name: mean for name, mean in means.items() if mean >= AU_SHOWN and name[4:] == ""}
+    ranked = sorted(loud, key=lambda name: loud[name], reverse=True)
+    return [f"{name} {loud[name]:.1f}" for name in ranked if name != "AU45"][:at_most]
+
+
+def summary_cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the row of the overview table in words, by column heading."""
+    unit = text(row.get("pupil_unit")) or ""
+    return {
+        "Valence": amount(number(row.get("rating_valence")), "", 0),
+        "Arousal": amount(number(row.get("rating_arousal")), "", 0),
+        "Fixations": amount(number(row.get("n_fixations")), "", 0),
+        "Saccade amplitude": amount(number(row.get("mean_saccade_amplitude_deg")), "°", 1),
+        "Pupil change": signed(number(row.get("pupil_change_mean")), unit, 2),
+        "Main AUs (mean)": ", ".join(strongest_aus(row)) or NOTHING,
+        "Prototype match": _prototype(row),
+    }
+
+
+def ratings_svg(row: Mapping[str, Any]) -> str:
+    """Return the ratings against the norms of the stimulus, on the scale from 1 to 9."""
+    width, left, right, step = 266, 68, 254, 40
+    parts = []
+    for i, scale in enumerate(("valence", "arousal")):
+        y = 24 + i * step
+        rating, norm = number(row.get(f"rating_{scale}")), _norm(row, scale)
+        parts.append(
+            f'<text x="0" y="{y + 4}" font-size="12" fill="{INK}">{scale.capitalize()}</text>'
+            f'<line x1="{left}" x2="{right}" y1="{y}" y2="{y}" stroke="{LINE}" stroke-width="3" '
+            'stroke-linecap="round"/>'
+        )
+        parts += [
+            f'<circle cx="{_at(tick, left, right):.1f}" cy="{y}" r="2" fill="#b6bfca"/>'
+            for tick in range(int(RATING_LOW), int(RATING_HIGH) + 1)
+        ]
+        if math.isfinite(norm):
+            x = _at(norm, left, right)
+            parts.append(
+                f'<rect x="{x - 8:.1f}" y="{y - 8}" width="16" height="16" rx="1.5" fill="#fff" '
+                f'stroke="{MUTED}" stroke-width="2" transform="rotate(45 {x:.1f} {y})"/>'
+            )
+        if math.isfinite(rating):
+            x = _at(rating, left, right)
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y}" r="8" fill="{INK}" '
+                f'stroke="#fff" stroke-width="1.5"/><text x="{x:.1f}" y="{y + 4}" font-size="11" '
+                f'font-weight="700" text-anchor="middle" fill="#fff">{rating:.0f}</text>'
+            )
+    bottom = 24 + step + 24
+    for tick in (1, 5, 9):
+        parts.append(
+            f'<text x="{_at(tick, left, right):.1f}" y="{bottom}" font-size="10" fill="{MUTED}" '
+            f'text-anchor="middle">{tick}</text>'
+        )
+    label = escape(_ratings_alt(row), quote=True)
+    return (
+        f'<svg viewBox="0 0 {width} {bottom + 4}" role="img" aria-label="{label}" '
+        f'font-family="{escape(FONT_STACK, quote=True)}"><title>{label}</title>'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _gaze_drawings(
+    data: ReportData,
+    row: Mapping[str, Any],
+    picture: Picture,
+    screen: Mapping[str, Any] | None,
+) -> tuple[str | None, str | None]:
+    rect = _rectangle_of(data.events, row)
+    if data.gaze is None or data.fixations is None or rect is None or screen is None:
+        return None, None
+    samples = _of_stimulus(data.gaze, row)
+    fixations = _of_stimulus(data.fixations, row).sort_values("onset")
+    name, n = text(row["stimulus_id"]) or "the stimulus", len(fixations)
+    return (
+        heat_map_svg(samples, rect, picture, _px_per_deg(screen), f"Heat map of gaze on {name}"),
+        scan_path_svg(fixations, rect, picture, f"Scan path on {name}: {n} fixations"),
+    )
+
+
+def _rectangle_of(
+    events: pd.DataFrame, row: Mapping[str, Any]
+) -> tuple[float, float, float, float] | None:
+    """Return where the stimulus was on the screen, from the event table."""
+    found = events[
+        (events["trial_type"] == "stimulus") & (events["presentation_id"] == row["presentation_id"])
+    ]
+    if not len(found):
+        return None
+    first = records(found)[0]
+    return rectangle([first.get(f"stim_{edge}_px") for edge in ("left", "top", "right", "bottom")])
+
+
+def _of_stimulus(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    inside = (table["presentation_id"] == row["presentation_id"]) & (table["phase"] == "stimulus")
+    chosen: pd.DataFrame = table.loc[inside]
+    return chosen
+
+
+def _px_per_deg(screen: Mapping[str, Any]) -> float:
+    """Return the screen pixels per degree of visual angle at the centre of the screen."""
+    cm = 2 * number(screen.get("distance_cm")) * math.tan(math.radians(0.5))
+    return cm * number(screen.get("width_px")) / number(screen.get("width_cm"))
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    unit = text(row.get("pupil_unit")) or ""
+    return (
+        ("Shown", amount(number(row["duration"]), "s", 2)),
+        ("Gaze valid", percent(number(row.get("gaze_valid_fraction")))),
+        ("Face usable", percent(number(row.get("face_usable_fraction")))),
+        ("Fixations", amount(number(row.get("n_fixations")), "", 0)),
+        ("Saccade amplitude", amount(number(row.get("mean_saccade_amplitude_deg")), "°", 1)),
+        ("Blinks", amount(number(row.get("n_blinks")), "", 0)),
+        ("Pupil change", signed(number(row.get("pupil_change_mean")), unit, 2)),
+        ("Prototype match", _prototype(row)),
+        ("Rating time", amount(number(row.get("rating_rt_s")), "s", 2)),
+    )
+
+
+def _prototype(row: Mapping[str, Any]) -> str:
+    return (text(row.get("expr_prototype_top")) or NOTHING).replace("_", " ")
+
+
+def _norm(row: Mapping[str, Any], scale: str) -> float:
+    scaled = number(row.get(f"norm_{scale}_scaled"))
+    return RATING_LOW + (scaled + 1) / 2 * (RATING_HIGH - RATING_LOW)
+
+
+def _at(value: float, left: float, right: float) -> float:
+    share = (value - RATING_LOW) / (RATING_HIGH - RATING_LOW)
+    return left + float(np.clip(share, 0, 1)) * (right - left)
+
+
+def _ratings_alt(row: Mapping[str, Any]) -> str:
+    said = []
+    for scale in ("valence", "arousal"):
+        rating, norm = number(row.get(f"rating_{scale}")), _norm(row, scale)
+        given = f"rated {rating:.0f}" if math.isfinite(rating) else "not rated"
+        usual = f", norm {norm:.1f}" if math.isfinite(norm) else ""
+        said.append(f"{scale} {given}{usual}")
+    return "On the scale from 1 to 9: " + "; ".join(said)

@@ -1,0 +1,138 @@
+"""The pictures of the stimuli that were shown, found again by path and hash."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne.analysis.provenance import sha256_of
+from duchenne.analysis.reports.style import data_uri
+from duchenne.analysis.values import records, text
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from PIL.Image import Image
+
+CARD_WIDTH_PX = 560
+THUMBNAIL_HEIGHT_PX = 72
+JPEG_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A stimulus as the report shows it.
+
+    Parameters
+    ----------
+    uri, thumbnail_uri : str or None
+        JPEG data URIs; None where there is no picture.
+    aspect : float
+        Width divided by height.
+    missing : str or None
+        Why there is no picture, in a few words.
+    """
+
+    uri: str | None
+    thumbnail_uri: str | None
+    aspect: float
+    missing: str | None = None
+
+
+def stimulus_pictures(stimuli: pd.DataFrame, source: str) -> dict[str, Picture]:
+    """Return the pictures of the stimuli of a session.
+
+    Parameters
+    ----------
+    stimuli : pandas.DataFrame
+        Manifest rows as recorded: ``id``, ``file``, ``kind``, ``sha256``.
+    source : str
+        ``bundled``, or the path of the manifest when the session was run.
+
+    Returns
+    -------
+    dict of str to Picture
+        By stimulus id. A file that is gone, was changed since, or cannot be shown gives a `Picture`
+        that says so.
+    """
+    folder = _folder_of(source)
+    return {str(row["id"]): _picture(row, folder) for row in records(stimuli)}
+
+
+def _folder_of(source: str) -> Path | None:
+    if source == "bundled":
+        from duchenne.stimuli.manifest import StimulusSet  # noqa: PLC0415
+
+        try:
+            return StimulusSet.bundled().folder
+        except DuchenneError:
+            return None
+    if not source:
+        return None
+    path = Path(source)
+    return path if path.is_dir() else path.parent
+
+
+def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
+    file, digest = text(row.get("file")), text(row.get("sha256"))
+    path = folder / file if folder is not None and file is not None else None
+    if path is None or not path.is_file():
+        return Picture(None, None, 4 / 3, "file not found")
+    if digest is not None and sha256_of(path) != digest:
+        return Picture(None, None, 4 / 3, "file changed since the session")
+    if text(row.get("kind")) == "audio":
+        return Picture(None, None, 4 / 3, "sound")
+    image = _film_frame(path) if text(row.get("kind")) == "video" else _still(path)
+    if image is None:
+        return Picture(None, None, 4 / 3, "file cannot be shown")
+    thumbnail = image.copy()
+    thumbnail.thumbnail((THUMBNAIL_HEIGHT_PX * 3, THUMBNAIL_HEIGHT_PX))
+    card = image.copy()
+    card.thumbnail((CARD_WIDTH_PX, CARD_WIDTH_PX))
+    return Picture(_jpeg_uri(card), _jpeg_uri(thumbnail), image.width / image.height)
+
+
+def _still(path: Path) -> Image | None:
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+
+    try:
+        with Image.open(path) as opened:
+            image: Image.Image = opened.convert("RGB")
+            return image
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+
+
+def _film_frame(path: Path) -> Image | None:
+    """Return the picture in the middle of a film."""
+    import av  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frames = int(stream.frames) or int(
+                (container.duration or 0) / av.time_base * float(stream.average_rate or 25)
+            )
+            picture = None
+            for index, frame in enumerate(container.decode(stream)):
+                picture = frame
+                if index >= frames // 2:
+                    break
+            if picture is None:
+                return None
+            return Image.fromarray(np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8))
+    except (av.error.FFmpegError, IndexError, OSError):
+        return None
+
+
+def _jpeg_uri(image: Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=JPEG_QUALITY, optimize=True)
+    return data_uri(buffer.getvalue(), "image/jpeg")

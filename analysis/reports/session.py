@@ -1,0 +1,195 @@
+"""The report of one session: a single HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne.analysis.codebooks import CATEGORIES
+from duchenne.analysis.quality import overall_grade
+from duchenne.analysis.reports.cards import StimulusCard, stimulus_cards
+from duchenne.analysis.reports.data import ReportData
+from duchenne.analysis.reports.pictures import stimulus_pictures
+from duchenne.analysis.reports.style import (
+    CATEGORY_COLOURS,
+    FONT_STACK,
+    GRADE_COLOURS,
+    GRADE_SIGNS,
+    category_colour,
+)
+from duchenne.analysis.reports.timeline import timeline_uri
+from duchenne.analysis.reports.words import amount, clock, percent
+from duchenne.analysis.tables import replacing
+from duchenne.analysis.values import number, records, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from duchenne.analysis.paths import AnalysisPaths
+    from duchenne.recorder.recording import Recording
+
+NOTE = (
+    "Expressions are matched to prototypes of the Facial Action Coding System: a prototype match "
+    "describes what the face did, not what the person felt. For research use; not for inferring the "
+    "emotions of employees or students, and no diagnosis."
+)
+_STREAM_WORDS = {
+    "Gaze": "Gaze",
+    "VideoCompressed": "Face video",
+    "Markers": "Markers",
+    "StimulusFrames": "Shown frames",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A heading and what it says, in the head of the report."""
+
+    name: str
+    value: str
+
+
+def write_session_report(
+    recording: Recording,
+    paths: AnalysisPaths,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Path:
+    """Draw the report of a session from its tables and write it.
+
+    Parameters
+    ----------
+    recording : Recording
+        The open session, for what was shown and when it was recorded.
+    paths : AnalysisPaths
+        Where its tables are; the report goes beside them.
+    progress : callable, optional
+        Called with the name of the stage, what is done, and how much there is.
+
+    Returns
+    -------
+    Path
+        The HTML file.
+
+    Raises
+    ------
+    DuchenneError
+        If a table is missing or the report cannot be written.
+    """
+    html = session_report(recording, ReportData.read(paths), progress=progress)
+    with replacing(paths.report) as aside:
+        aside.write_text(html, encoding="utf-8")
+    return paths.report
+
+
+def session_report(
+    recording: Recording,
+    data: ReportData,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> str:
+    """Return the report of a session as HTML; see `write_session_report`."""
+    tell = progress or (lambda _stage, _done, _total: None)
+    total = len(data.summary) + 2
+    tell("report", 0, total)
+    pictures = stimulus_pictures(recording.stimuli, recording.stimuli_source)
+    timeline = timeline_uri(data, pictures)
+    tell("report", 1, total)
+    cards: list[StimulusCard] = []
+    for card in stimulus_cards(data, recording.screen, pictures):
+        cards.append(card)
+        tell("report", 1 + len(cards), total)
+    html = _template().render(
+        title=f"sub-{recording.participant} ses-{recording.session} run-{recording.run}",
+        recording=recording,
+        facts=_facts(recording, data),
+        grade=overall_grade(data.quality),
+        streams=_streams(data),
+        timeline=timeline,
+        timeline_alt=_timeline_alt(data),
+        legend=_legend(data),
+        cards=cards,
+        note=NOTE,
+        notes=data.provenance.get("notes", []),
+        provenance=data.provenance,
+        font=FONT_STACK,
+        grade_colours=GRADE_COLOURS,
+        grade_signs=GRADE_SIGNS,
+    )
+    tell("report", total, total)
+    return str(html)
+
+
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("duchenne.analysis.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("session.html")
+
+
+def _facts(recording: Recording, data: ReportData) -> list[Fact]:
+    ends = (data.events["onset"] + data.events["duration"]).max() if len(data.events) else np.nan
+    created = str(recording.attrs.get("created_utc", ""))
+    flagged = int(data.summary["excluded"].fillna(value=False).astype(bool).sum())
+    facts = [
+        Fact("Participant", recording.participant or "–"),
+        Fact("Session", f"{recording.session or '–'}, run {recording.run or '–'}"),
+        Fact("Protocol", recording.protocol_name or recording.task or "–"),
+        Fact("Recorded", created.replace("T", " ").removesuffix("Z")[:16] + " UTC"),
+        Fact("Duration", clock(float(ends))),
+        Fact("Presentations", f"{len(data.summary)}, {flagged} flagged"),
+    ]
+    if recording.attrs.get("recovered"):
+        facts.append(Fact("File", "recovered after a crash"))
+    return facts
+
+
+def _streams(data: ReportData) -> list[dict[str, str]]:
+    return [
+        {
+            "name": text(row["stream"]) or "–",
+            "what": _STREAM_WORDS.get(str(row["type"]), text(row["type"]) or "–"),
+            "rate": amount(number(row["effective_rate_hz"]), "Hz", 1),
+            "nominal": amount(number(row["nominal_rate_hz"]), "Hz", 0),
+            "samples": f"{int(number(row['n_samples'])):,}".replace(",", "\u2009"),
+            "valid": percent(number(row["valid_fraction"])),
+            "gaps": amount(number(row["n_gaps"]), "", 0),
+            "missing": amount(number(row["missing_samples"]), "", 0),
+            "longest": amount(number(row["longest_gap_s"]), "s", 3),
+            "jitter": amount(number(row["jitter_ms"]), "ms", 2),
+            "offset": amount(number(row["clock_offset_ms"]), "ms", 3),
+            "uncertainty": amount(number(row["clock_offset_uncertainty_ms"]), "ms", 3),
+            "precision": amount(number(row["precision_rms_deg"]), "°", 3),
+            "grade": str(row["grade"]),
+            "reasons": text(row["reasons"]) or "",
+        }
+        for row in records(data.quality)
+    ]
+
+
+def _legend(data: ReportData) -> list[tuple[str, str, str]]:
+    present = [str(name) for name in data.summary["category"].dropna().unique()]
+    known = [name for name in CATEGORY_COLOURS if name in present]
+    rest = [name for name in present if name not in CATEGORY_COLOURS]
+    meanings = CATEGORIES | {"neutral": ""}
+    return [(name, meanings.get(name, ""), category_colour(name)) for name in known + rest]
+
+
+def _timeline_alt(data: ReportData) -> str:
+    drawn = [
+        name
+        for name, table in (("gaze position and pupil", data.gaze), ("Action Units", data.au))
+        if table is not None
+    ]
+    what = " and ".join(drawn) or "no measured stream"
+    return escape(f"Timeline of the session: {what} over {len(data.summary)} presentations.")

@@ -1,0 +1,275 @@
+"""One row per stimulus presentation: condition, norms, ratings, gaze, face, and whether to use it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
+from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
+from duchenne.analysis.tables import Column
+from duchenne.analysis.values import number, records, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+OPENFACE_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+"""Action Units named in the summary of a session without a face video (all n/a there)."""
+
+AU_MEASURES = ("mean", "peak", "change_mean")
+NORMS = ("norm_valence", "norm_arousal", "norm_valence_scaled", "norm_arousal_scaled")
+
+
+@dataclass(frozen=True)
+class ExclusionRules:
+    """When a presentation is flagged; rows are never deleted.
+
+    Parameters
+    ----------
+    min_gaze_valid_fraction : float
+        Least share of valid gaze samples while the stimulus was shown, 0 to 1.
+    min_face_usable_fraction : float
+        Least share of usable video frames while the stimulus was shown, 0 to 1.
+    """
+
+    min_gaze_valid_fraction: float = 0.5
+    min_face_usable_fraction: float = 0.5
+
+    def reasons(self, row: Mapping[str, Any]) -> list[str]:
+        """Return why a row of the summary is excluded, in words; empty for one that is not."""
+        found = []
+        if row.get("interrupted"):
+            found.append("the presentation was interrupted")
+        for name, what, least in (
+            ("gaze_valid_fraction", "gaze valid", self.min_gaze_valid_fraction),
+            ("face_usable_fraction", "face usable", self.min_face_usable_fraction),
+        ):
+            share = number(row.get(name))
+            if share < least:
+                found.append(f"{what} in {share:.0%} of the stimulus, less than {least:.0%}")
+        return found
+
+
+def summarise(
+    presentations: pd.DataFrame,
+    stimuli: pd.DataFrame,
+    *,
+    gaze: Sequence[Mapping[str, Any]] = (),
+    face: Sequence[Mapping[str, Any]] = (),
+    pupil_unit: str | None = None,
+    pupil_measure: str | None = None,
+    rules: ExclusionRules | None = None,
+) -> pd.DataFrame:
+    """Join what is known of each presentation into one row.
+
+    Parameters
+    ----------
+    presentations : pandas.DataFrame
+        As `duchenne.analysis.align.presentations` returns it.
+    stimuli : pandas.DataFrame
+        Manifest rows by ``id``, with ``valence``, ``arousal``, ``norm_min``, ``norm_max``.
+    gaze, face : sequence of mapping
+        Features of each presentation, in its order; empty where the stream was not recorded.
+    pupil_unit, pupil_measure : str, optional
+        As the device gives them.
+    rules : ExclusionRules, optional
+        When to flag a row; the defaults where absent.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per presentation with the columns that `summary_codebook` describes; what was not
+        measured is missing.
+    """
+    rules = rules or ExclusionRules()
+    norms = _norms_by_id(stimuli)
+    rows = []
+    for i, shown in enumerate(records(presentations)):
+        row = _about(shown) | norms.get(str(shown["stimulus_id"]), {})
+        row |= {"pupil_unit": pupil_unit, "pupil_measure": pupil_measure}
+        row |= gaze[i] if gaze else {}
+        row |= face[i] if face else {}
+        reasons = rules.reasons(row)
+        row["excluded"] = bool(reasons)
+        row["exclusion_reason"] = "; ".join(reasons) or None
+        rows.append(row)
+    book = summary_codebook(rules, aus=_aus_of(face))
+    return pd.DataFrame({name: _column(rows, name, column) for name, column in book.items()})
+
+
+def summary_codebook(
+    rules: ExclusionRules | None = None, *, aus: Iterable[str] = ()
+) -> dict[str, Column]:
+    """Return the columns of the summary in order, with their meaning.
+
+    Parameters
+    ----------
+    rules : ExclusionRules, optional
+        Rules whose thresholds the codebook states.
+    aus : iterable of str
+        Action Units that were measured, such as ``AU12``; the seventeen of OpenFace where absent.
+    """
+    rules = rules or ExclusionRules()
+    units = list(aus) or [f"AU{unit:02d}" for unit in OPENFACE_AUS]
+    names = [f"{unit}_{measure}" for unit in units for measure in AU_MEASURES]
+    return (
+        _CONDITION
+        | _RATINGS
+        | _NORMS
+        | _GAZE
+        | _FACE_QUALITY
+        | au_columns(names)
+        | _EXPRESSION
+        | _exclusion(rules)
+        | _MORE
+    )
+
+
+def _about(shown: Mapping[str, Any]) -> dict[str, Any]:
+    row = dict(shown)
+    row["onset"] = row.pop("onset_s")
+    row["duration"] = row.pop("duration_s")
+    times = np.array([number(row.get(f"rating_{scale}_rt_s")) for scale in _SCALES])
+    row["rating_rt_s"] = float(np.nanmean(times)) if np.isfinite(times).any() else np.nan
+    return row
+
+
+def _norms_by_id(stimuli: pd.DataFrame) -> dict[str, dict[str, float]]:
+    if not len(stimuli) or "id" not in stimuli.columns:
+        return {}
+    found = {}
+    for row in records(stimuli):
+        low, high = number(row.get("norm_min")), number(row.get("norm_max"))
+        norms = {}
+        for name in ("valence", "arousal"):
+            value = number(row.get(name))
+            norms[f"norm_{name}"] = value
+            span = high - low
+            norms[f"norm_{name}_scaled"] = 2 * (value - low) / span - 1 if span > 0 else np.nan
+        found[str(row["id"])] = norms
+    return found
+
+
+def _aus_of(features: Sequence[Mapping[str, Any]]) -> list[str]:
+    named = (re.match(r"(AU\d\d[LR]?)_mean$", name) for row in features for name in row)
+    return list(dict.fromkeys(match.group(1) for match in named if match))
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str, column: Column) -> pd.Series[Any]:
+    values = [row.get(name) for row in rows]
+    if column.kind == "number":
+        return pd.Series([number(value) for value in values], dtype="float64")
+    if column.kind == "integer":
+        numbers = [number(value) for value in values]
+        return pd.Series(
+            pd.array([round(v) if np.isfinite(v) else pd.NA for v in numbers], "Int64")
+        )
+    if column.kind == "boolean":
+        return pd.Series(pd.array([None if v is None else bool(v) for v in values], "boolean"))
+    return pd.Series([text(value) for value in values], dtype="object")
+
+
+def _number(description: str, unit: str | None = None, *, computed: bool = False) -> Column:
+    return Column(description, unit, kind="number", derivative=computed)
+
+
+def _count(description: str) -> Column:
+    return Column(description, kind="integer")
+
+
+def _label(description: str) -> Column:
+    return Column(description, kind="string")
+
+
+_SCALES = ("valence", "arousal", "dominance")
+_SHOWN = "while the stimulus was shown"
+_CONDITION = IDENTITY | {
+    "trial": _count("Number of the trial within the run, from 1."),
+    "block": _label("Block of the protocol."),
+    "stimulus_id": _label("Identifier of the stimulus in its manifest."),
+    "category": Column(
+        "Category of the stimulus as its manifest says.", levels=CATEGORIES, kind="string"
+    ),
+    "onset": _number(f"Onset of the stimulus on the screen, {SECONDS}.", "s"),
+    "duration": _number("Time from the onset to the offset of the stimulus.", "s"),
+}
+_RATINGS = {
+    f"rating_{scale}": _number(
+        f"Rating of {scale} given by the participant, on the protocol's scale (SAM: 1 to 9); n/a: not "
+        "asked or not answered."
+    )
+    for scale in _SCALES
+} | {"rating_rt_s": _number("Response time, mean of the scales that were answered.", "s")}
+_NORMS = {
+    f"norm_{scale}{suffix}": _number(
+        f"Normative {scale} of the stimulus, {meaning}.", computed=bool(suffix)
+    )
+    for suffix, meaning in (
+        ("", "on the scale of its database"),
+        ("_scaled", "mapped from the ends of its scale to -1 and 1"),
+    )
+    for scale in ("valence", "arousal")
+}
+_RATES = ("fixation_rate_hz", "saccade_rate_hz")
+_GAZE = {name: column for name, column in GAZE_FEATURES.items() if name not in _RATES}
+_FACE_QUALITY = {
+    "face_usable_fraction": _number(f"Share of video frames with a measurable face {_SHOWN}.", "1"),
+    "speaking_fraction": _number(
+        f"Share of usable frames in which the mouth speaks {_SHOWN}.", "1"
+    ),
+}
+_EXPRESSION = {
+    "expr_prototype_top": Column(
+        f"Prototype of facial expression matched in most usable frames {_SHOWN}, neutral and none "
+        "aside where any other matched; not a felt emotion.",
+        levels=PROTOTYPES,
+        kind="string",
+    ),
+    "expr_valence_mean": _number(
+        f"Mean valence of the expression {_SHOWN}, -1 to 1; not felt valence.", "1"
+    ),
+    "expr_arousal_mean": _number(f"Mean arousal of the expression {_SHOWN}, -1 to 1.", "1"),
+    "n_microexpression_candidates": _count(
+        f"Candidates of micro-expressions {_SHOWN}; n/a below 60 video frames per second."
+    ),
+}
+_MORE = {
+    "presentation_id": _label("participant-session-run-trial: the key to the other tables."),
+    "kind": Column(
+        "Kind of stimulus.",
+        levels={"image": "still picture", "video": "film", "audio": "sound"},
+        kind="string",
+    ),
+    "stim_file": _label("File of the stimulus, relative to its manifest."),
+    "planned_duration_s": _number("Duration that the schedule asked for.", "s"),
+    "interrupted": Column(
+        "The offset was not marked; the duration runs to the next onset, the abort or the end of the "
+        "recording.",
+        kind="boolean",
+    ),
+    **{
+        f"rating_{scale}_rt_s": _number(f"Response time of the {scale} rating.", "s")
+        for scale in _SCALES
+    },
+    **{name: GAZE_FEATURES[name] for name in _RATES},
+}
+
+
+def _exclusion(rules: ExclusionRules) -> dict[str, Column]:
+    return {
+        "excluded": Column(
+            "A rule declared before the analysis excludes the presentation: it was interrupted, or "
+            f"gaze_valid_fraction is below {rules.min_gaze_valid_fraction:g}, or "
+            f"face_usable_fraction is below {rules.min_face_usable_fraction:g}. What was not "
+            "recorded excludes nothing. Rows are flagged, never deleted.",
+            kind="boolean",
+            derivative=True,
+        ),
+        "exclusion_reason": Column(
+            "The rules that apply, in words; n/a where none does.", kind="string", derivative=True
+        ),
+    }

@@ -1,0 +1,67 @@
+"""The umbrella command: collects the command groups of the four root folders."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from duchenne import __version__
+from duchenne.analysis.cli import app as analysis_app
+from duchenne.protocols.cli import app as protocols_app
+from duchenne.recorder.cli import app as recorder_app
+from duchenne.recorder.sources.cli import app as sources_app
+from duchenne.stimuli.cli import app as stimuli_app
+from duchenne.stimuli.errors import DuchenneError
+
+app = typer.Typer(
+    name="duchenne",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Run emotion-induction experiments, record gaze and face on one clock, and measure what they did.",
+    epilog="Start with: duchenne demo",
+)
+app.add_typer(recorder_app)
+app.add_typer(analysis_app)
+app.add_typer(stimuli_app, name="stimuli")
+app.add_typer(protocols_app, name="protocol")
+app.add_typer(sources_app, name="sources")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"duchenne {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _umbrella(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; tell known problems in one line and exit 1 or 2."""
+    try:
+        app()
+    except DuchenneError as error:
+        sys.stderr.write(f"duchenne: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("duchenne: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

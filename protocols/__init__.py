@@ -1,0 +1,1 @@
+"""How it is shown: declarative protocols, seeded schedules, displays, ratings and markers."""

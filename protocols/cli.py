@@ -1,0 +1,147 @@
+"""Commands of ``protocols/``: look at protocols, check them, print their schedules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from duchenne.protocols.schedule import make_schedule
+from duchenne.protocols.schema import library, load_protocol
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from duchenne.protocols.schedule import Schedule, Step
+
+PLAIN_WIDTH = 140
+"""Columns of a table that is not written to a terminal."""
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at protocols, check them, print their schedules."
+)
+
+ProtocolArgument = Annotated[
+    str,
+    typer.Argument(help="A name shown by `duchenne protocol list`, or the path of a YAML file."),
+]
+ParticipantOption = Annotated[str, typer.Option(help="Label of letters and digits, such as P01.")]
+SessionOption = Annotated[str, typer.Option(help="Label of letters and digits.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Draw from this seed; by default from the protocol, participant and session."
+    ),
+]
+
+
+@app.command("list", epilog="Example: duchenne protocol list")
+def list_() -> None:
+    """Show the protocols that ship with Duchenne."""
+    from rich.table import Table
+
+    table = Table()
+    for name in ("name", "title", "trials", "about"):
+        table.add_column(name, justify="right" if name == "trials" else "left")
+    table.add_column("minutes", justify="right")
+    for name, path in library().items():
+        protocol = load_protocol(path)
+        schedule = make_schedule(protocol, participant="P01", session="01")
+        minutes = f"{schedule.planned_duration_s / 60:.1f}"
+        trials = str(len(schedule.trials))
+        table.add_row(name, protocol.title, trials, " ".join(protocol.description.split()), minutes)
+    _print_table(table)
+
+
+@app.command(epilog="Example: duchenne protocol check my-study.yaml")
+def check(protocol: ProtocolArgument) -> None:
+    """Check a protocol, its schedule and every stimulus file it uses."""
+    loaded = load_protocol(protocol)
+    stimuli = loaded.stimulus_set(verify=True)
+    schedule = make_schedule(loaded, participant="P01", session="01", stimuli=stimuli)
+    typer.echo(
+        f"{loaded.source_path}: in order; {len(schedule.trials)} trials, "
+        f"about {schedule.planned_duration_s / 60:.1f} minutes"
+    )
+
+
+@app.command(epilog="Example: duchenne protocol schedule demo --participant P07 --seed 5")
+def schedule(
+    protocol: ProtocolArgument,
+    participant: ParticipantOption,
+    session: SessionOption = "01",
+    seed: SeedOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Print what a session would show, in order, without running it."""
+    loaded = load_protocol(protocol)
+    planned = make_schedule(loaded, participant=participant, session=session, seed=seed)
+    if json:
+        typer.echo(planned.to_json(), nl=False)
+        return
+    _print_table(_schedule_table(planned))
+    typer.echo(
+        f"{len(planned.trials)} trials, about {planned.planned_duration_s / 60:.1f} minutes, "
+        f"seed {planned.seed}"
+    )
+
+
+@app.command(
+    hidden=True, epilog="Example: duchenne protocol present demo --participant P01 --headless"
+)
+def present(
+    protocol: ProtocolArgument,
+    participant: ParticipantOption,
+    session: SessionOption = "01",
+    run: Annotated[str, typer.Option(help="Label of letters and digits.")] = "01",
+    source_id: Annotated[str, typer.Option(help="What the streams' ids begin with.")] = "duchenne",
+    seed: SeedOption = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Answer by itself.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Use a virtual screen.")] = False,
+) -> None:
+    """Show a protocol: the display process of a session, led by lines on its standard input."""
+    from duchenne.protocols.present import present as show
+
+    code = show(
+        protocol,
+        participant=participant,
+        session=session,
+        run=run,
+        source_id=source_id,
+        seed=seed,
+        simulated=simulated,
+        headless=headless,
+    )
+    raise typer.Exit(code)
+
+
+def _schedule_table(planned: Schedule) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{planned.protocol_name}, participant {planned.participant}")
+    for name in ("block", "step", "stimulus", "ratings"):
+        table.add_column(name, no_wrap=True)
+    for name in ("fixation s", "duration s", "interval s", "start s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    start_s = 0.0
+    for step in planned.steps:
+        if step.kind not in ("block_start", "block_end"):
+            table.add_row(*_cells(step), f"{start_s:.1f}")
+        start_s += step.planned_duration_s
+    return table
+
+
+def _cells(step: Step) -> tuple[str, ...]:
+    if step.trial is None:
+        length = "key" if step.duration_s is None else f"{step.duration_s:g}"
+        return step.block, step.kind, "", "", "", length, ""
+    t = step.trial
+    lengths = (f"{t.fixation_s:g}", f"{t.duration_s:g}", f"{t.iti_s:g}")
+    return t.block, f"trial {t.trial}", t.stimulus_id, ", ".join(t.ratings), *lengths
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=PLAIN_WIDTH)).print(table)

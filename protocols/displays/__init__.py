@@ -1,0 +1,1 @@
+"""Displays that show stimuli and report when they did."""

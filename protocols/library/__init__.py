@@ -1,0 +1,1 @@
+"""Protocols that ship with Duchenne, one YAML file each."""

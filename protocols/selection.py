@@ -1,0 +1,85 @@
+"""Which stimuli a run of trials draws on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from duchenne.stimuli.errors import DuchenneError
+from duchenne.stimuli.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duchenne.protocols.schema import Protocol, Trials
+    from duchenne.stimuli.manifest import Stimulus, StimulusSet
+
+
+def pool(
+    protocol: Protocol, stimuli: StimulusSet, step: Trials, at: Sequence[int | str]
+) -> tuple[Stimulus, ...]:
+    """Return the stimuli that a run of trials shows or draws from.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The protocol, for places in messages.
+    stimuli : StimulusSet
+        The set it draws on.
+    step : Trials
+        The run of trials.
+    at : sequence of int or str
+        Location of `step` in the protocol file.
+
+    Returns
+    -------
+    tuple of Stimulus
+        At least one, in the order of ``select.ids`` or else of the manifest.
+
+    Raises
+    ------
+    DuchenneError
+        An id or category is not in the set, nothing is left, a category is too small for
+        ``per_category``, or an image has no duration.
+    """
+    select = step.select
+    _check_known(protocol, stimuli, step, at)
+    chosen = tuple(stimuli[i] for i in select.ids) if select.ids else stimuli.stimuli
+    if select.categories is not None:
+        chosen = tuple(s for s in chosen if s.category in select.categories)
+    if select.kinds is not None:
+        chosen = tuple(s for s in chosen if s.kind in select.kinds)
+    where = protocol.where(*at, "select")
+    if not chosen:
+        raise DuchenneError(f"{where}: no stimulus of {stimuli.name} is selected; widen `select`")
+    for category in select.categories or ():
+        if not any(s.category == category for s in chosen):
+            raise DuchenneError(
+                f"{where}: no stimulus of category {category!r} is left; widen `select`"
+            )
+    if select.per_category is not None:
+        for category in {s.category: None for s in chosen}:
+            n = sum(s.category == category for s in chosen)
+            if n < select.per_category:
+                raise DuchenneError(
+                    f"{protocol.where(*at, 'select', 'per_category')}: category {category!r} has {n} "
+                    f"stimuli but {select.per_category} are to be drawn; lower per_category"
+                )
+    if step.duration_s is None and any(s.kind == "image" for s in chosen):
+        raise DuchenneError(
+            f"{protocol.where(*at)}: images are selected but duration_s does not say for how long"
+        )
+    return chosen
+
+
+def _check_known(
+    protocol: Protocol, stimuli: StimulusSet, step: Trials, at: Sequence[int | str]
+) -> None:
+    known = {"ids": [s.id for s in stimuli], "categories": list(stimuli.categories)}
+    names = {"ids": "stimulus", "categories": "category"}
+    for key, singular in names.items():
+        for i, value in enumerate(getattr(step.select, key) or ()):
+            if value not in known[key]:
+                raise DuchenneError(
+                    f"{protocol.where(*at, 'select', key, i)}: no {singular} {value!r} in the set "
+                    f"{stimuli.name}{did_you_mean(value, known[key])}"
+                )

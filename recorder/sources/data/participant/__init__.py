@@ -1,0 +1,1 @@
+"""Clips of the simulated participant and their exact values; see NOTICE."""

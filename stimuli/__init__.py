@@ -1,0 +1,1 @@
+"""What is shown: stimulus sets, norms, checks and the bundled demonstration set."""

@@ -1,0 +1,1 @@
+"""The demonstration set: pictures and films made by the code beside them."""

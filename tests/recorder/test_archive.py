@@ -1,0 +1,187 @@
+"""Sealing, recovering and reading session files; read with plain h5py as a stranger would."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from support.sessions import START_LSL_S, write_session
+
+from duchenne.recorder.archive import recover, seal
+from duchenne.recorder.audit import audit
+from duchenne.recorder.journal import Journal
+from duchenne.recorder.recording import Recording
+from duchenne.recorder.streams import StreamInfo
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _session(path: Path) -> Path:
+    times = np.arange(1200) / 600
+    return write_session(
+        path,
+        markers=[
+            (
+                0.5,
+                "stimulus_onset",
+                {"trial": 1, "stimulus": "sun", "presentation_id": "P01-01-01-001"},
+            ),
+            (
+                1.5,
+                "stimulus_offset",
+                {"trial": 1, "stimulus": "sun", "presentation_id": "P01-01-01-001"},
+            ),
+        ],
+        gaze=(times, {"left_x": np.linspace(0, 1, 1200), "left_valid": np.ones(1200)}),
+        frames=(np.arange(3) / 30, [b"\xff\xd8one", b"\xff\xd8second", b"\xff\xd83"]),
+        stimuli={"id": ["sun"], "valence": [7.5], "dominance": [None], "file": ["sun.jpg"]},
+    )
+
+
+def test_a_stranger_reads_the_file_with_h5py_alone(tmp_path: Path) -> None:
+    with h5py.File(_session(tmp_path / "s.h5"), "r") as file:
+        assert file.attrs["format"] == "duchenne-session"
+        assert file.attrs["format_version"] == 1
+        assert file.attrs["sealed"]
+        assert not file.attrs["recovered"]
+        assert file.attrs["participant"] == "P01"
+        gaze = file["streams/Gaze"]
+        assert gaze["samples"].shape == (1200, 11)
+        assert [c["label"] for c in json.loads(gaze.attrs["channels"])][:2] == ["left_x", "left_y"]
+        np.testing.assert_allclose(gaze["times"][:], gaze["timestamps"][:], atol=1e-6)
+        video = file["streams/FaceVideo"]
+        start, stop = video["packet_offsets"][1:3]
+        assert video["packets"][start:stop].tobytes() == b"\xff\xd8second"
+        assert len(video["packet_offsets"]) == 4
+        assert list(file["events/event"].asstr()) == [
+            "session_start",
+            "stimulus_onset",
+            "stimulus_offset",
+        ]
+        assert file["events/trial"][:].tolist() == [-1, 1, 1]
+        assert file["stimuli/valence"][0] == 7.5
+        assert np.isnan(file["stimuli/dominance"][0])
+
+
+def test_the_reader_puts_everything_on_one_clock(tmp_path: Path) -> None:
+    with Recording.open(_session(tmp_path / "s.h5")) as recording:
+        assert recording.start_lsl_s == pytest.approx(START_LSL_S)
+        gaze = recording.streams["Gaze"]
+        assert gaze.times_s[600] == pytest.approx(1.0, abs=1e-6)
+        np.testing.assert_allclose(
+            gaze.derive_times_s(smooth=False), np.arange(1200) / 600, atol=1e-6
+        )
+        assert gaze.column("left_x")[-1] == 1.0
+        assert list(recording.streams["FaceVideo"].packets())[2] == b"\xff\xd83"
+        events = recording.events
+        assert events["time_s"].tolist() == pytest.approx([0, 0.5, 1.5])
+        assert events["stimulus"].tolist() == [None, "sun", "sun"]
+        assert events["trial"].isna().tolist() == [True, False, False]
+        assert recording.certificate["Gaze"].verdict == "pass"
+        assert recording.stimuli["id"].tolist() == ["sun"]
+        with pytest.raises(DuchenneError, match="has no channel nose"):
+            gaze.column("nose")
+        assert {finding.level for finding in audit(recording)} >= {"ok"}
+
+
+def test_sealing_never_overwrites_and_keeps_the_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    Journal.create(journal, {}).close()
+    (tmp_path / "x.h5").write_text("precious")
+    with pytest.raises(DuchenneError, match="already exists"):
+        seal(journal)
+    assert (tmp_path / "x.h5").read_text() == "precious"
+    assert journal.exists()
+
+
+def test_recovering_marks_the_file_and_removes_the_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {"participant": "P07"}) as writer:
+        stream = writer.add_stream(StreamInfo("A", "X", channel_format="int16", channel_count=2))
+        writer.append(stream, np.arange(4.0), np.arange(8, dtype=np.int16).reshape(4, 2))
+    out = recover(journal)
+    with Recording.open(out) as recording:
+        assert recording.attrs["recovered"]
+        assert recording.streams["A"].samples().tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+        assert recording.streams["A"].samples().dtype == np.int16
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_journal_being_written_is_not_recovered(tmp_path: Path) -> None:
+    import threading
+
+    journal = tmp_path / "x.journal"
+    stop = threading.Event()
+    with Journal.create(journal, {}) as writer:
+        thread = threading.Thread(
+            target=lambda: [writer.commit() for _ in iter(lambda: stop.wait(0.1), True)]
+        )
+        thread.start()
+        try:
+            with pytest.raises(DuchenneError, match="still being recorded"):
+                recover(journal)
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_odd_strings_and_frames_are_kept_byte_for_byte(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {}) as writer:
+        text = writer.add_stream(StreamInfo("Notes", "Notes", channel_format="string"))
+        writer.append(text, np.arange(3.0), [[b"fine"], [b"\xff\xfe"], [b"a\0b"]])
+        video = StreamInfo("V", "VideoCompressed", channel_format="string", nominal_srate_hz=30.0)
+        number = writer.add_stream(video)
+        writer.append(number, np.arange(2.0), [[base64.b64encode(b"frame")], [b"!not base64!"]])
+    with h5py.File(seal(journal), "r") as file:
+        notes = file["streams/Notes"]
+        assert notes["samples"].asstr()[0] == "fine"
+        offsets = notes["raw_offsets"][:]
+        raw = notes["raw_bytes"][:].tobytes()
+        kept = [raw[a:b] for a, b in pairwise(offsets)]
+        assert kept == [b"\xff\xfe", b"a\0b"]
+        assert notes["raw_index"][:].tolist() == [1, 2]
+        assert file["streams/V"].attrs["n_not_base64"] == 1
+        assert file["streams/V/packets"][:].tobytes() == b"frame!not base64!"
+
+
+def test_markers_that_are_not_json_are_kept_as_text(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("Other", "Markers", channel_format="string"))
+        writer.append(stream, np.arange(2.0), [[b"trigger 7"], [b'{"event": "note", "trial": 3}']])
+    with Recording.open(seal(journal)) as recording:
+        assert recording.events["event"].tolist() == [None, "note"]
+        assert recording.events["fields"][0] == {"event": None, "text": "trigger 7"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "not a readable HDF5"), (b"\x89HDF\r\n\x1a\n truncated", "not a readable HDF5")],
+)
+def test_a_truncated_file_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "x.h5"
+    path.write_bytes(content)
+    with pytest.raises(DuchenneError, match=message):
+        Recording.open(path)
+
+
+def test_files_of_others_and_missing_ones_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(DuchenneError, match="another program"):
+        Recording.open(tmp_path / "other.h5")
+    with pytest.raises(DuchenneError, match="does not exist"):
+        Recording.open(tmp_path / "missing.h5")
+    whole = _session(tmp_path / "s.h5")
+    with h5py.File(whole, "r+") as file:
+        file.attrs["format_version"] = 99
+    with pytest.raises(DuchenneError, match="version 99"):
+        Recording.open(whole)

@@ -1,0 +1,167 @@
+"""The recorder as a process, on real LSL streams: complete at SIGTERM, almost complete at SIGKILL."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pylsl
+import pytest
+
+from duchenne.recorder.journal import JournalReader
+from duchenne.recorder.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RATE_HZ = 500.0
+DEADLINE_S = 20.0
+
+
+@contextmanager
+def counting_outlet(name: str) -> Iterator[None]:
+    """Push sample numbers at RATE_HZ, with exact stamps, until the block ends."""
+    info = pylsl.StreamInfo(name, "Count", 1, RATE_HZ, pylsl.cf_double64, f"source-{name}")
+    outlet = pylsl.StreamOutlet(info)
+    stop = threading.Event()
+
+    def push() -> None:
+        start, sent = pylsl.local_clock(), 0
+        while not stop.wait(0.01):
+            due = int((pylsl.local_clock() - start) * RATE_HZ)
+            if due > sent:
+                numbers = np.arange(sent, due, dtype=np.float64)
+                outlet.push_chunk(numbers[:, None], list(start + numbers / RATE_HZ))
+                sent = due
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def recorder(out: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "duchenne.cli", "record", "--out", str(out), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until_recording(journal: Path) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if journal.exists():
+            try:
+                with JournalReader(journal) as reader:
+                    if reader.meta.get("state") == "recording":
+                        return
+            except Exception:  # noqa: BLE001 -- the file is just being made
+                pass
+        time.sleep(0.05)
+    pytest.fail("the recorder did not start")
+
+
+def test_sigterm_seals_with_nothing_lost(tmp_path: Path, unique_name: str) -> None:
+    out = tmp_path / "x.h5"
+    with (
+        counting_outlet(unique_name),
+        recorder(out, "--stream", f"name='{unique_name}'", "--require", unique_name) as process,
+    ):
+        wait_until_recording(out.with_suffix(".journal"))
+        time.sleep(1.5)
+        asked = pylsl.local_clock()
+        process.send_signal(signal.SIGTERM)
+        told, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0
+    assert told.strip().splitlines()[-1] == f"Recorded {out}"
+    with Recording.open(out) as recording:
+        stream = recording.streams[unique_name]
+        assert np.all(np.diff(stream.samples()[:, 0]) == 1)
+        assert stream.lsl_times_s[-1] >= asked - 0.05
+        assert len(stream.clock_offsets) >= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_sigkill_costs_less_than_a_quarter_of_a_second(tmp_path: Path, unique_name: str) -> None:
+    out = tmp_path / "x.h5"
+    journal = out.with_suffix(".journal")
+    with (
+        counting_outlet(unique_name),
+        recorder(out, "--stream", f"name='{unique_name}'", "--require", unique_name) as process,
+    ):
+        wait_until_recording(journal)
+        time.sleep(1.37)
+        killed = pylsl.local_clock()
+        process.kill()
+        process.wait(timeout=DEADLINE_S)
+    command = [sys.executable, "-m", "duchenne.cli", "recover", str(journal)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip().splitlines()[-1] == f"Recovered {out}"
+    with Recording.open(out) as recording:
+        stream = recording.streams[unique_name]
+        assert recording.attrs["recovered"]
+        assert np.all(np.diff(stream.samples()[:, 0]) == 1)
+        assert killed - stream.lsl_times_s[-1] < 0.25
+
+
+def test_a_missing_required_stream_stops_before_anything_is_written(
+    tmp_path: Path, unique_name: str
+) -> None:
+    out = tmp_path / "x.h5"
+    with (
+        counting_outlet(unique_name),
+        recorder(out, "--require", "NoSuchStream", "--wait", "2") as process,
+    ):
+        _, error = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    line = [text for text in error.splitlines() if text.startswith("duchenne:")][-1]
+    assert "no data from NoSuchStream" in line
+    assert unique_name in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_session_file_is_not_touched(tmp_path: Path) -> None:
+    out = tmp_path / "x.h5"
+    out.write_text("precious")
+    with recorder(out) as process:
+        _, error = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert "never overwritten" in error
+    assert "Traceback" not in error
+    assert out.read_text() == "precious"
+
+
+def test_a_stream_that_returns_continues_as_a_new_segment(tmp_path: Path, unique_name: str) -> None:
+    out = tmp_path / "x.h5"
+    with recorder(out, "--stream", f"name='{unique_name}'") as process:
+        with counting_outlet(unique_name):
+            wait_until_recording(out.with_suffix(".journal"))
+            time.sleep(2.0)
+        time.sleep(0.5)
+        with counting_outlet(unique_name):
+            time.sleep(4.0)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=DEADLINE_S)
+    with Recording.open(out) as recording:
+        assert list(recording.streams) == [unique_name]
+        stream = recording.streams[unique_name]
+        assert len(stream.segments) == 2
+        second = stream.segments[1].start_index
+        assert np.all(np.diff(stream.samples()[:second, 0]) == 1)
+        assert np.all(np.diff(stream.samples()[second:, 0]) == 1)
+        assert {"found", "lost", "returned"} <= set(recording.log["kind"])
