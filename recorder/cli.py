@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -136,7 +137,10 @@ def run_session(request: Any) -> Path:
         def on_step(step: int, of: int, label: str) -> None:
             progress.update(task, completed=step, total=of or None, description=label)
 
-        outcome = SessionRunner(request, tell=console.print, on_step=on_step).run()
+        def tell(line: str) -> None:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+        outcome = SessionRunner(request, tell=tell, on_step=on_step).run()
     with Recording.open(outcome.session_file) as recording:
         _print_audit(recording, console)
     if outcome.aborted:
@@ -282,4 +286,5 @@ def _print_audit(recording: Recording, console: Console) -> None:
 
     for finding in audit(recording):
         colour = COLOURS[finding.level]
-        console.print(f"[{colour}]{finding.level:4}[/{colour}] {finding.what}", highlight=False)
+        mark = f"[{colour}]{finding.level:4}[/{colour}]"
+        console.print(f"{mark} {escape(finding.what)}", highlight=False, soft_wrap=True)

@@ -24,6 +24,7 @@ from duchenne import __version__
 from duchenne.recorder.archive import journal_path_for
 from duchenne.recorder.journal import JournalReader
 from duchenne.recorder.processes import Child
+from duchenne.recorder.sources.registry import load_source
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class _Device:
     label: str
     arguments: tuple[str, ...] = ()
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it reacts to the markers of the display."""
+        return any(argument.startswith("markers_source_id=") for argument in self.arguments)
+
 
 @dataclass
 class SessionRunner:
@@ -148,8 +154,8 @@ class SessionRunner:
                 for source in sources.values():
                     source.wait_for_line("ready", READY_TIMEOUT_S)
                 display.wait_for_line("ready", READY_TIMEOUT_S)
-                for source in sources.values():
-                    if source.name.startswith(SIMULATED):
+                for device, source in sources.items():
+                    if device.is_simulated:
                         source.wait_for_line(f"hears {self._display_id}-markers", READY_TIMEOUT_S)
                 self._wait_until_recording(recorder, journal_path_for(target))
             display.send("start")
@@ -169,9 +175,9 @@ class SessionRunner:
             return None
         if choice == "lsl":
             return _tracker_on_network()
-        return self._source(
-            "Gaze", choice, f"eye tracker {choice}", self._simulated_settings(choice)
-        )
+        load_source(choice)  # an unknown name is refused before anything starts
+        settings = self._simulated_settings(choice)
+        return self._source("Gaze", choice, "eye tracker", settings)
 
     def _camera(self) -> _Device | None:
         choice = self.request.camera
@@ -179,10 +185,8 @@ class SessionRunner:
             return None
         if choice == "simulated":
             name = "simulated-face"
-            return self._source(
-                "FaceVideo", name, f"{SIMULATED} camera", self._simulated_settings(name)
-            )
-        return self._source("FaceVideo", "camera", f"camera {choice}", {"device": choice})
+            return self._source("FaceVideo", name, "camera", self._simulated_settings(name))
+        return self._source("FaceVideo", "camera", "camera", {"device": choice})
 
     def _source(self, stream: str, source: str, label: str, settings: Mapping[str, str]) -> _Device:
         source_id = f"duchenne-{stream.lower()}-{self._token}"
