@@ -166,7 +166,9 @@ AU_FRAME = PLACE | {
     "frame": _count("Index of the video frame, from 0."),
     "time": _number(f"Time of the video frame, {SECONDS}.", "s"),
     "face": _flag("A face was found in the frame."),
-    "confidence": _number("Confidence that a face was found, 0 to 1.", "1"),
+    "confidence": _number(
+        "How well the face could be measured: its size, turn and place in the picture, 0 to 1.", "1"
+    ),
     "pose_pitch_deg": _number("Head pitch; positive: the face turned up.", "deg"),
     "pose_yaw_deg": _number(
         "Head yaw; positive: the face turned to the participant's left.", "deg"
@@ -174,7 +176,7 @@ AU_FRAME = PLACE | {
     "pose_roll_deg": _number(
         "Head roll; positive: the head tilted to the participant's right.", "deg"
     ),
-    "usable": _flag("The face can be measured: found, large, sharp and frontal enough."),
+    "usable": _flag("The face can be measured: found, large enough and frontal enough."),
     "expr_valence": _number(
         "Valence of the expression by the rule on Action Units, -1 to 1; not felt valence.", "1"
     ),
@@ -244,7 +246,9 @@ def au_columns(names: Iterable[str]) -> dict[str, Column]:
             continue
         number, side, measure = match.groups()
         facs = FACS_NAMES.get(int(number), "not named")
-        where = {"": "", "L": ", the face's left side", "R": ", the face's right side"}[side]
+        where = {"": "", "L": ", the participant's own left", "R": ", the participant's own right"}[
+            side
+        ]
         description = f"AU{number} {facs}{where}. {_AU_MEANINGS[measure]}"
         found[name] = Column(
             description,

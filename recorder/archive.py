@@ -6,8 +6,6 @@ the journal is removed last. Killed at any moment, sealing can be repeated from 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
 import time
@@ -22,6 +20,7 @@ from duchenne.protocols.markers import decode
 from duchenne.recorder.certificate import certify
 from duchenne.recorder.clock import correct, dejitter, fit_offsets
 from duchenne.recorder.journal import HEARTBEAT_INTERVAL_S, JournalReader, StoredStream
+from duchenne.recorder.sample_writers import TEXT, extend, growing, writer_for
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 FORMAT = "duchenne-session"
 FORMAT_VERSION = 1
-TEXT = h5py.string_dtype("utf-8")
 ROW_BLOCK_BYTES = 4 << 20
 EVENT_COLUMNS = ("event", "trial", "block", "stimulus", "presentation_id", "phase")
 ROOT_FACTS = ("participant", "session", "task", "run")
@@ -73,7 +71,7 @@ def recover(
     DuchenneError
         If the journal is missing, still being written, or the session file exists already.
     """
-    _refuse_if_growing(journal)
+    _refuse_ifgrowing(journal)
     return seal(journal, keep_journal=keep_journal, recovered=True, progress=progress)
 
 
@@ -140,7 +138,7 @@ def remove_journal(journal: Path) -> None:
         Path(f"{journal}{suffix}").unlink(missing_ok=True)
 
 
-def _refuse_if_growing(journal: Path) -> None:
+def _refuse_ifgrowing(journal: Path) -> None:
     with JournalReader(journal) as reader:
         meta = reader.meta
         first = float(meta.get("heartbeat_unix_s", 0.0))
@@ -192,17 +190,11 @@ def _write_stream(node: h5py.Group, stream: StoredStream, reader: JournalReader)
         node.attrs[key] = getattr(info, key)
     node.attrs["nominal_srate_hz"] = info.nominal_srate_hz
     node.attrs["channels"] = json.dumps([channel.__dict__ for channel in info.channels])
-    stamps = _growing(node, "timestamps", np.float64)
-    writer: _SampleWriter
-    if info.is_video:
-        writer = _VideoWriter(node)
-    elif info.is_string:
-        writer = _TextWriter(node, info.channel_count)
-    else:
-        writer = _NumericWriter(node, info.dtype, info.channel_count)
+    stamps = growing(node, "timestamps", np.float64)
+    writer = writer_for(node, info)
     for chunks in _blocks(reader.chunks(stream)):
         block = np.concatenate([chunk.timestamps for chunk in chunks])
-        _extend(stamps, block)
+        extend(stamps, block)
         writer.write([chunk.samples for chunk in chunks])
         yield len(block)
     writer.finish()
@@ -254,109 +246,6 @@ def _blocks(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
             block, size = [], 0
     if block:
         yield block
-
-
-def _growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -> h5py.Dataset:
-    rows = 4096 if width is None else max(1, min(4096, (1 << 20) // (8 * max(width, 1))))
-    text = dtype is TEXT
-    return node.create_dataset(
-        name,
-        shape=(0,) if width is None else (0, width),
-        maxshape=(None,) if width is None else (None, width),
-        chunks=(rows,) if width is None else (rows, width),
-        dtype=dtype,
-        compression=None if text else "gzip",
-        compression_opts=None if text else 1,
-        shuffle=not text,
-    )
-
-
-def _extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
-    start = dataset.shape[0]
-    dataset.resize(start + len(values), axis=0)
-    dataset[start:] = values
-
-
-class _SampleWriter:
-    """Writes blocks of samples of one stream."""
-
-    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Write what is known only at the end."""
-
-
-class _NumericWriter(_SampleWriter):
-    def __init__(self, node: h5py.Group, dtype: np.dtype[Any], width: int) -> None:
-        self._samples = _growing(node, "samples", dtype, width)
-
-    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
-        _extend(self._samples, np.concatenate([np.asarray(block) for block in blocks]))
-
-
-class _TextWriter(_SampleWriter):
-    """Strings as UTF-8; the bytes of those that are not, or that hold NUL, are kept beside them."""
-
-    def __init__(self, node: h5py.Group, width: int) -> None:
-        self._node, self._width = node, width
-        self._samples = _growing(node, "samples", TEXT, None if width == 1 else width)
-        self._odd: list[tuple[int, bytes]] = []
-        self._n_values = 0
-
-    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
-        values = [value for block in blocks for row in block for value in row]
-        texts = np.array([self._text(value) for value in values], dtype=object)
-        _extend(self._samples, texts if self._width == 1 else texts.reshape(-1, self._width))
-
-    def _text(self, value: bytes) -> str:
-        index, self._n_values = self._n_values, self._n_values + 1
-        text = value.decode("utf-8", errors="replace")
-        if "\0" in text or "\ufffd" in text:
-            self._odd.append((index, value))
-        return text.replace("\0", "\N{SYMBOL FOR NULL}")
-
-    def finish(self) -> None:
-        if self._odd:
-            joined = np.frombuffer(b"".join(value for _, value in self._odd), dtype=np.uint8)
-            lengths = [len(value) for _, value in self._odd]
-            self._node.create_dataset(
-                "raw_index", data=np.array([i for i, _ in self._odd], np.uint64)
-            )
-            self._node.create_dataset("raw_bytes", data=joined)
-            self._node.create_dataset(
-                "raw_offsets", data=np.cumsum([0, *lengths]).astype(np.uint64)
-            )
-
-
-class _VideoWriter(_SampleWriter):
-    """Encoded frames back to back, with the offsets that divide them."""
-
-    def __init__(self, node: h5py.Group) -> None:
-        self._packets = node.create_dataset(
-            "packets", shape=(0,), maxshape=(None,), chunks=(1 << 20,), dtype=np.uint8
-        )
-        self._offsets = _growing(node, "packet_offsets", np.uint64)
-        self._node = node
-        self._n_odd = 0
-        _extend(self._offsets, np.zeros(1, np.uint64))
-
-    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
-        frames = [self._frame(row[0]) for block in blocks for row in block]
-        end = int(self._packets.shape[0])
-        ends = end + np.cumsum([len(frame) for frame in frames])
-        _extend(self._packets, np.frombuffer(b"".join(frames), dtype=np.uint8))
-        _extend(self._offsets, ends.astype(np.uint64))
-
-    def _frame(self, value: bytes) -> bytes:
-        try:
-            return base64.b64decode(value, validate=True)
-        except binascii.Error:
-            self._n_odd += 1
-            return value
-
-    def finish(self) -> None:
-        self._node.attrs["n_not_base64"] = self._n_odd
 
 
 def _write_events(file: h5py.File, reader: JournalReader) -> None:

@@ -1,0 +1,136 @@
+"""Write the samples of one stream into its HDF5 group, block by block."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Protocol
+
+import h5py
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from duchenne.recorder.streams import StreamInfo
+
+TEXT = h5py.string_dtype("utf-8")
+
+
+class SampleWriter(Protocol):
+    """Writes the samples of one stream."""
+
+    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
+        """Append the samples of some chunks."""
+
+    def finish(self) -> None:
+        """Write what is known only at the end."""
+
+
+def writer_for(node: h5py.Group, info: StreamInfo) -> SampleWriter:
+    """Return the writer that fits a stream: numbers, text, or encoded frames."""
+    if info.is_video:
+        return _VideoWriter(node)
+    if info.is_string:
+        return _TextWriter(node, info.channel_count)
+    return _NumericWriter(node, info.dtype, info.channel_count)
+
+
+def growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -> h5py.Dataset:
+    """Make an empty dataset that grows by rows: (0,), or (0, width)."""
+    rows = 4096 if width is None else max(1, min(4096, (1 << 20) // (8 * max(width, 1))))
+    text = dtype is TEXT
+    return node.create_dataset(
+        name,
+        shape=(0,) if width is None else (0, width),
+        maxshape=(None,) if width is None else (None, width),
+        chunks=(rows,) if width is None else (rows, width),
+        dtype=dtype,
+        compression=None if text else "gzip",
+        compression_opts=None if text else 1,
+        shuffle=not text,
+    )
+
+
+def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
+    """Append rows to a growing dataset."""
+    start = dataset.shape[0]
+    dataset.resize(start + len(values), axis=0)
+    dataset[start:] = values
+
+
+class _NumericWriter:
+    def __init__(self, node: h5py.Group, dtype: np.dtype[Any], width: int) -> None:
+        self._samples = growing(node, "samples", dtype, width)
+
+    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
+        extend(self._samples, np.concatenate([np.asarray(block) for block in blocks]))
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+class _TextWriter:
+    """Strings as UTF-8; the bytes of those that are not, or that hold NUL, are kept beside them."""
+
+    def __init__(self, node: h5py.Group, width: int) -> None:
+        self._node, self._width = node, width
+        self._samples = growing(node, "samples", TEXT, None if width == 1 else width)
+        self._odd: list[tuple[int, bytes]] = []
+        self._n_values = 0
+
+    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
+        values = [value for block in blocks for row in block for value in row]
+        texts = np.array([self._text(value) for value in values], dtype=object)
+        extend(self._samples, texts if self._width == 1 else texts.reshape(-1, self._width))
+
+    def _text(self, value: bytes) -> str:
+        index, self._n_values = self._n_values, self._n_values + 1
+        text = value.decode("utf-8", errors="replace")
+        if "\0" in text or "\ufffd" in text:
+            self._odd.append((index, value))
+        return text.replace("\0", "\N{SYMBOL FOR NULL}")
+
+    def finish(self) -> None:
+        if self._odd:
+            joined = np.frombuffer(b"".join(value for _, value in self._odd), dtype=np.uint8)
+            lengths = [len(value) for _, value in self._odd]
+            self._node.create_dataset(
+                "raw_index", data=np.array([i for i, _ in self._odd], np.uint64)
+            )
+            self._node.create_dataset("raw_bytes", data=joined)
+            self._node.create_dataset(
+                "raw_offsets", data=np.cumsum([0, *lengths]).astype(np.uint64)
+            )
+
+
+class _VideoWriter:
+    """Encoded frames back to back, with the offsets that divide them."""
+
+    def __init__(self, node: h5py.Group) -> None:
+        self._packets = node.create_dataset(
+            "packets", shape=(0,), maxshape=(None,), chunks=(1 << 20,), dtype=np.uint8
+        )
+        self._offsets = growing(node, "packet_offsets", np.uint64)
+        self._node = node
+        self._n_odd = 0
+        extend(self._offsets, np.zeros(1, np.uint64))
+
+    def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
+        frames = [self._frame(row[0]) for block in blocks for row in block]
+        end = int(self._packets.shape[0])
+        ends = end + np.cumsum([len(frame) for frame in frames])
+        extend(self._packets, np.frombuffer(b"".join(frames), dtype=np.uint8))
+        extend(self._offsets, ends.astype(np.uint64))
+
+    def _frame(self, value: bytes) -> bytes:
+        try:
+            return base64.b64decode(value, validate=True)
+        except binascii.Error:
+            self._n_odd += 1
+            return value
+
+    def finish(self) -> None:
+        self._node.attrs["n_not_base64"] = self._n_odd
