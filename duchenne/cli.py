@@ -16,6 +16,22 @@ from duchenne.recorder.sources.cli import app as sources_app
 from duchenne.stimuli.cli import app as stimuli_app
 from duchenne.stimuli.errors import DuchenneError
 
+EXTRAS = {
+    "av": "camera",
+    "cv2": "camera",
+    "psychopy": "lab",
+    "PIL": "lab",
+    "jinja2": "analysis",
+    "matplotlib": "analysis",
+    "mediapipe": "analysis",
+    "pyarrow": "analysis",
+    "scipy": "analysis",
+    "torch": "analysis",
+    "transformers": "analysis",
+    "tobii_research": "tobii",
+}
+"""Which extra brings a package that the core install does without."""
+
 app = typer.Typer(
     name="duchenne",
     no_args_is_help=True,
@@ -55,6 +71,12 @@ def main() -> None:
     except DuchenneError as error:
         sys.stderr.write(f"duchenne: {error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        sys.stderr.write(f"duchenne: this needs {error.name}: pip install 'duchenne[{extra}]'\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("duchenne: interrupted\n")
         sys.exit(130)

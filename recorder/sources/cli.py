@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from duchenne.recorder.sources.base import serve
@@ -38,7 +39,7 @@ def list_sources(
         table.add_column(heading, overflow="fold")
     for name in source_names():
         source_class = load_source(name)
-        table.add_row(name, source_class.summary, source_class.unavailable() or "available")
+        table.add_row(name, source_class.summary, escape(source_class.unavailable() or "available"))
         for key, field in source_class.Options.model_fields.items() if options else ():
             if key != "source_id":
                 default = "" if field.default is None else f" ({field.default})"
