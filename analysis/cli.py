@@ -252,7 +252,10 @@ def _progress() -> Iterator[Callable[[Path], Callable[[str, int, int], None]]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
 
         def start(file: Path) -> Callable[[str, int, int], None]:
             task = bar.add_task(file.stem, total=None)

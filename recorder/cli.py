@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,7 +47,10 @@ def _bar(description: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(description, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -131,7 +135,9 @@ def run_session(request: Any) -> Path:
 
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("starting the sources, the recorder and the display", total=None)
 
         def on_step(step: int, of: int, label: str) -> None:
@@ -166,6 +172,9 @@ def record(
         float | None, typer.Option(help="Seconds; until SIGINT if not given.")
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for required streams.")] = 15.0,
+    until_gone: Annotated[
+        str | None, typer.Option(help="Name of a stream whose end also ends the recording.")
+    ] = None,
     meta: Annotated[
         Path | None, typer.Option(help="JSON file of facts to store.", hidden=True)
     ] = None,
@@ -194,7 +203,14 @@ def record(
     engine: Engine | None = None
     try:
         with Journal.create(journal_path, facts, fsync=fsync) as journal:
-            engine = Engine(journal, stream or [], require or [], deadline_s=wait)
+            engine = Engine(
+                journal,
+                stream or [],
+                require or [],
+                deadline_s=wait,
+                until_gone=until_gone,
+                tell=_tell_operator,
+            )
             typer.echo(f"Recording to {journal_path}; end with Ctrl-C.", err=True)
             engine.run(stop, duration_s=duration)
     except sqlite3.Error as error:
@@ -210,6 +226,12 @@ def record(
     with _bar("sealing") as progress:
         seal(journal_path, out, keep_journal=keep_journal, progress=progress)
     typer.echo(f"Recorded {out}")
+
+
+def _tell_operator(line: str) -> None:
+    with suppress(OSError):  # nobody may be listening any more; the recording goes on
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 @app.command(

@@ -26,6 +26,7 @@ POLL_INTERVAL_S = 0.05
 COMMIT_INTERVAL_S = 0.1
 LOOK_INTERVAL_S = 0.2
 STALL_AFTER_S = 2.0
+GONE_AFTER_S = 10.0
 LAST_DRAIN_S = 0.5
 
 
@@ -52,6 +53,8 @@ class Engine:
         Names of streams without which the recording must not start.
     deadline_s : float
         Time within which the required streams must deliver.
+    until_gone : str, optional
+        Name of a stream whose end, once it has delivered, ends the recording after 10 s.
     tell : callable
         Receives one line about anything an operator should see; standard error by default.
 
@@ -65,11 +68,13 @@ class Engine:
     predicates: Sequence[str] = ()
     required: Sequence[str] = ()
     deadline_s: float = 15.0
+    until_gone: str | None = None
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
     started: bool = False
     _tracks: list[_Track] = field(default_factory=list)
     _lost: dict[tuple[str, str, str, str, int], int] = field(default_factory=dict)
     _delivering: set[str] = field(default_factory=set)
+    _gone_since_s: float | None = None
 
     def run(self, stop: threading.Event, *, duration_s: float | None = None) -> None:
         """Record until `stop` is set or the duration has passed.
@@ -112,6 +117,8 @@ class Engine:
                 self.journal.set_meta(state="recording", recording_since_lsl_s=pylsl.local_clock())
             if not self.started and now - begun > self.deadline_s:
                 self._refuse(finder)
+            if self._is_over(now):
+                break
             if duration_s is not None and self.started and now - started_s >= duration_s:
                 break
             if now >= next_commit:
@@ -120,6 +127,15 @@ class Engine:
                 next_commit = now + COMMIT_INTERVAL_S
             stop.wait(max(0.0, POLL_INTERVAL_S - (time.monotonic() - now)))
         self.journal.set_meta(state="stopping")
+
+    def _is_over(self, now: float) -> bool:
+        """Whether the stream that ends the recording has been gone for long enough."""
+        here = any(track.inlet.info.name == self.until_gone for track in self._tracks)
+        if here or self.until_gone not in self._delivering:
+            self._gone_since_s = None
+            return False
+        self._gone_since_s = self._gone_since_s or now
+        return now - self._gone_since_s > GONE_AFTER_S
 
     def _register(self, finder: Finder, probe: ClockProbe) -> None:
         for inlet in finder.new_inlets():

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 60.0
 STREAMS_TIMEOUT_S = 30.0
 FIND_TRACKER_S = 3.0
+STOP_UNHEARD_S = 20.0
 WATCH_INTERVAL_S = 0.1
 ABORTED = 3
 MARKERS = "Markers"
@@ -191,6 +192,7 @@ class SessionRunner:
     def _source(self, stream: str, source: str, label: str, settings: Mapping[str, str]) -> _Device:
         source_id = f"duchenne-{stream.lower()}-{self._token}"
         arguments = ["sources", "start", source, "--source-id", source_id]
+        arguments += ["--stop-unheard", str(STOP_UNHEARD_S)]
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
         return _Device(stream, f"starts-with(source_id,'{source_id}')", label, tuple(arguments))
@@ -229,7 +231,14 @@ class SessionRunner:
 
     def _start_recorder(self, target: Path, devices: list[_Device], facts: Path) -> Child:
         arguments = ["record", "--out", str(target), "--meta", str(facts)]
-        arguments += ["--wait", str(READY_TIMEOUT_S + STREAMS_TIMEOUT_S), "--require", MARKERS]
+        arguments += [
+            "--wait",
+            str(READY_TIMEOUT_S + STREAMS_TIMEOUT_S),
+            "--require",
+            MARKERS,
+            "--until-gone",
+            MARKERS,
+        ]
         arguments += ["--stream", f"starts-with(source_id,'{self._display_id}')"]
         for device in devices:
             arguments += ["--stream", device.predicate, "--require", device.stream]

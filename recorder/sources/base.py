@@ -7,13 +7,13 @@ so that a stuck device driver takes nothing else down.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pylsl
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Self
 
+WATCH_INTERVAL_S = 0.5
 MAX_BUFFERED_S = 360
 """Seconds that an outlet keeps for a consumer that is stalled."""
 
@@ -111,7 +112,15 @@ class CountingOutlet:
     def __init__(self, info: pylsl.StreamInfo, on_first: Callable[[], None] | None = None) -> None:
         self._outlet = pylsl.StreamOutlet(info, max_buffered=MAX_BUFFERED_S)
         self._on_first = on_first
+        self._heard_at_s: float | None = None
         self.n = 0
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds since the last consumer left; 0 while there is one, and before the first."""
+        if self._outlet.have_consumers():
+            self._heard_at_s = pylsl.local_clock()
+        return 0.0 if self._heard_at_s is None else pylsl.local_clock() - self._heard_at_s
 
     def push_chunk(
         self,
@@ -127,7 +136,13 @@ class CountingOutlet:
             announce()
 
 
-def serve(source: Source, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> int:
+def serve(
+    source: Source,
+    stop: threading.Event,
+    on_ready: Callable[[], None] | None = None,
+    *,
+    stop_unheard_s: float | None = None,
+) -> int:
     """Open a source, push its samples until `stop` is set, close it.
 
     Parameters
@@ -136,6 +151,9 @@ def serve(source: Source, stop: threading.Event, on_ready: Callable[[], None] | 
     stop : threading.Event
     on_ready : callable, optional
         Called once, when the outlet is up and the first samples have been pushed.
+    stop_unheard_s : float, optional
+        Also stop when the last consumer has been gone for so long, in seconds: a session that was
+        killed leaves no source behind.
 
     Returns
     -------
@@ -149,5 +167,21 @@ def serve(source: Source, stop: threading.Event, on_ready: Callable[[], None] | 
     """
     with source:
         outlet = CountingOutlet(source.info, on_ready)
-        source.run(outlet, stop)
+        watch = threading.Thread(
+            target=_watch_consumers, args=(outlet, stop, stop_unheard_s), name="watch-consumers"
+        )
+        watch.start()
+        try:
+            source.run(outlet, stop)
+        finally:
+            stop.set()
+            watch.join()
         return outlet.n
+
+
+def _watch_consumers(
+    outlet: CountingOutlet, stop: threading.Event, stop_unheard_s: float | None
+) -> None:
+    while stop_unheard_s is not None and not stop.wait(WATCH_INTERVAL_S):
+        if outlet.unheard_s > stop_unheard_s:
+            stop.set()

@@ -62,10 +62,14 @@ def start(
     duration: Annotated[
         float | None, typer.Option(help="Stop after so many seconds of samples.", min=0.0)
     ] = None,
+    stop_unheard: Annotated[
+        float | None,
+        typer.Option(help="Stop so many seconds after the last listener has left.", min=0.0),
+    ] = None,
 ) -> None:
     """Run one source until SIGTERM or Ctrl-C; prints `ready` once its samples flow."""
     source = create_source(name, source_id or f"duchenne-{name}", _pairs(settings or []))
-    _serve_until_told(source, duration)
+    _serve_until_told(source, duration, stop_unheard)
     typer.echo(source.result)
 
 
@@ -79,7 +83,9 @@ def _pairs(settings: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _serve_until_told(source: Source, duration_s: float | None) -> None:
+def _serve_until_told(
+    source: Source, duration_s: float | None, stop_unheard_s: float | None
+) -> None:
     """Serve in a thread, so that the signal handlers need no lock that the source may hold."""
     stop = threading.Event()
     told = False
@@ -96,7 +102,7 @@ def _serve_until_told(source: Source, duration_s: float | None) -> None:
     previous = {n: signal.signal(n, note_signal) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="source") as pool:
-            served = pool.submit(serve, source, stop, announce)
+            served = pool.submit(serve, source, stop, announce, stop_unheard_s=stop_unheard_s)
             while not served.done():
                 over = (
                     duration_s is not None

@@ -251,3 +251,29 @@ def _wait_for_session_start(study: Path) -> None:
                 pass
         time.sleep(0.1)
     pytest.fail("the session did not start")
+
+
+def test_a_killed_session_still_ends_and_seals(tmp_path: Path) -> None:
+    protocol = tmp_path / "short.yaml"
+    text = PROTOCOL.replace("[sunset, spikes, balloons]", "[sunset]").replace(
+        "duration_s: 5}", "duration_s: 1}"
+    )
+    protocol.write_text(text, encoding="utf-8")
+    study = tmp_path / "study"
+    command = [*COMMAND, "run", str(protocol), "--participant", "P04", "--camera", "none"]
+    command += ["--eyetracker", "simulated", "--headless", "--study", str(study)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        _wait_for_session_start(study)
+        orphans = [_child_of(process.pid, command) for command in ("record", "sources")]
+    finally:
+        process.kill()
+        process.communicate()
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in orphans):
+        time.sleep(0.2)
+    assert not [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
+    (session_file,) = study.glob("sourcedata/*/*/*_session.h5")
+    with Recording.open(session_file) as recording:
+        assert recording.events["event"].tolist()[-1] == "session_end"
+        assert recording.certificate["Gaze"].verdict == "pass"
