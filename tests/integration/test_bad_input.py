@@ -143,3 +143,24 @@ def test_a_video_that_is_none(tmp_path: Path) -> None:
     video = tmp_path / "film.mp4"
     video.write_bytes(b"not a film")
     assert "film.mp4" in refused("au", video, "--out", tmp_path / "au.csv")
+
+
+@needs_display
+def test_a_camera_film_that_cannot_be_read(tmp_path: Path, protocol: Path) -> None:
+    film = tmp_path / "camera.mp4"
+    film.write_bytes(b"not a film")
+    line = refused(
+        *("run", protocol, "--participant", "P01", "--eyetracker", "simulated", "--headless"),
+        *("--camera", film, "--study", tmp_path / "s"),
+    )
+    assert "camera.mp4" in line
+    assert not list(tmp_path.glob("s/**/*.h5"))
+
+
+def test_a_video_without_a_face(tmp_path: Path) -> None:
+    import duchenne.stimuli
+
+    film = Path(duchenne.stimuli.__file__).parent / "bundled" / "balloons.mp4"
+    out = tmp_path / "au.csv"
+    assert "face" in refused("au", film, "--out", out)
+    assert "n/a" in out.read_text(encoding="utf-8")

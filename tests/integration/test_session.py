@@ -224,6 +224,29 @@ def test_a_killed_recorder_ends_the_session_and_loses_under_half_a_second(tmp_pa
         assert "session_start" in recording.events["event"].tolist()
 
 
+def test_ctrl_c_ends_the_session_in_good_order(tmp_path: Path) -> None:
+    protocol = tmp_path / "short.yaml"
+    protocol.write_text(PROTOCOL, encoding="utf-8")
+    study = tmp_path / "study"
+    command = [*COMMAND, "run", str(protocol), "--participant", "P05", "--camera", "none"]
+    command += ["--eyetracker", "simulated", "--headless", "--study", str(study)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        _wait_for_session_start(study)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 1
+    (session_file,) = study.glob("sourcedata/*/*/*_session.h5")
+    assert f"duchenne: the session was aborted; what was recorded is in {session_file}" in told
+    with Recording.open(session_file) as recording:
+        names = recording.events["event"].tolist()
+    assert "abort" in names
+    assert names[-1] == "session_end"
+
+
 def _child_of(parent: int, command: str) -> int:
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

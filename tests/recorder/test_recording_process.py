@@ -165,3 +165,23 @@ def test_a_stream_that_returns_continues_as_a_new_segment(tmp_path: Path, unique
         assert np.all(np.diff(stream.samples()[:second, 0]) == 1)
         assert np.all(np.diff(stream.samples()[second:, 0]) == 1)
         assert {"found", "lost", "returned"} <= set(recording.log["kind"])
+
+
+def test_a_stream_that_stops_is_told_and_noted(tmp_path: Path, unique_name: str) -> None:
+    out = tmp_path / "x.h5"
+    info = pylsl.StreamInfo(unique_name, "Count", 1, RATE_HZ, pylsl.cf_double64, unique_name)
+    outlet = pylsl.StreamOutlet(info)
+    with recorder(out, "--stream", f"name='{unique_name}'") as process:
+        wait_until_recording(out.with_suffix(".journal"))
+        assert outlet.wait_for_consumers(DEADLINE_S)
+        outlet.push_chunk(np.zeros((50, 1)))
+        time.sleep(3.5)
+        outlet.push_chunk(np.zeros((50, 1)))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=DEADLINE_S)
+    assert f"stream {unique_name} stopped" in told
+    assert f"stream {unique_name} delivers again" in told
+    with Recording.open(out) as recording:
+        assert recording.streams[unique_name].n == 100
+        assert {"stalled", "resumed"} <= set(recording.log["kind"])
