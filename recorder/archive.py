@@ -34,6 +34,7 @@ FORMAT = "duchenne-session"
 FORMAT_VERSION = 1
 ROW_BLOCK_BYTES = 4 << 20
 EVENT_COLUMNS = ("event", "trial", "block", "stimulus", "presentation_id", "phase")
+MAX_TRIAL = 2**31
 ROOT_FACTS = ("participant", "session", "task", "run")
 
 
@@ -264,12 +265,21 @@ def _write_events(file: h5py.File, reader: JournalReader) -> None:
     for column in EVENT_COLUMNS:
         values = [row[3].get(column) for row in rows]
         if column == "trial":
-            numbers = [value if isinstance(value, int) else -1 for value in values]
+            numbers = [_whole_number(value) for value in values]
             group.create_dataset(column, data=np.array(numbers, dtype=np.int64))
         else:
             _text_dataset(group, column, ["" if value is None else str(value) for value in values])
     _text_dataset(group, "stream", [row[1] for row in rows])
     _text_dataset(group, "json", [row[2] for row in rows])
+
+
+def _whole_number(value: Any) -> int:
+    """Return a trial number, also where its sender writes 3.0; -1 for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return -1
+    if not 0 <= value < MAX_TRIAL:  # also NaN
+        return -1
+    return int(value) if value == int(value) else -1
 
 
 def _write_facts(file: h5py.File, meta: Mapping[str, Any]) -> None:
@@ -304,7 +314,9 @@ def _write_log(file: h5py.File, reader: JournalReader) -> None:
 
 
 def _text_dataset(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    safe = [value.replace("\0", "\N{SYMBOL FOR NULL}") for value in values]
+    # HDF5 text can hold neither NUL nor the lone surrogates that JSON escapes may spell.
+    whole = (value.encode("utf-8", "replace").decode("utf-8") for value in values)
+    safe = [value.replace("\0", "\N{SYMBOL FOR NULL}") for value in whole]
     group.create_dataset(name, data=np.array(safe, dtype=object), dtype=TEXT)
 
 

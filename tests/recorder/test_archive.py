@@ -185,3 +185,32 @@ def test_files_of_others_and_missing_ones_are_refused(tmp_path: Path) -> None:
         file.attrs["format_version"] = 99
     with pytest.raises(DuchenneError, match="version 99"):
         Recording.open(whole)
+
+
+def test_markers_of_other_programs_never_stop_the_sealing(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    odd = [
+        b'{"event": "note", "text": "\\ud83d", "block": "\\udc00"}',
+        b'{"event": "note", "trial": 2.0}',
+        b'{"event": "note", "trial": true}',
+        b'{"event": "note", "trial": 1e300}',
+        b'{"event": "note", "trial": "seven"}',
+        b'{"event": "note", "trial": 99999999999999999999999}',
+        b'{"event": {"nested": 1}}',
+        b"[1, 2]",
+        b"",
+    ]
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("Other", "Markers", channel_format="string"))
+        writer.append(stream, np.arange(float(len(odd))), [[text] for text in odd])
+        wide = writer.add_stream(
+            StreamInfo("Wide", "Markers", channel_format="string", channel_count=2)
+        )
+        writer.append(wide, np.arange(1.0), [[b"left", b"right"]])
+        writer.add_stream(StreamInfo("Silent", "Markers", channel_format="string"))
+    with Recording.open(seal(journal)) as recording:
+        events = recording.events
+        assert len(events) == len(odd) + 1
+        assert events["trial"].dropna().tolist() == [2]
+        assert recording.streams["Wide"].samples().tolist() == [["left", "right"]]
+        assert recording.streams["Silent"].n == 0
