@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.attempts import stimulus_onsets
 from duchenne.analysis.phases import neutral_intervals, phases, recording_end_s
 from duchenne.analysis.presentations import Identity, presentations
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from duchenne.recorder.recording import Recording, Stream
+
+FLIP_TOLERANCE_S = 0.005
+"""A frame shown with the onset may seem this much earlier: its stream has a clock offset of its own."""
 
 __all__ = [
     "Identity",
@@ -53,10 +57,16 @@ class ShownFrames:
     @classmethod
     def of(cls, recording: Recording) -> ShownFrames | None:
         """Return the shown frames of a recording, or None where no film was shown."""
-        streams = recording.of_type("StimulusFrames")
-        if not streams or streams[0].n == 0:
+        parts = [cls.from_stream(s) for s in recording.of_type("StimulusFrames") if s.n > 0]
+        if not parts:
             return None
-        return cls.from_stream(streams[0])
+        times = np.concatenate([part.times_s for part in parts])
+        order = np.argsort(times, kind="stable")
+        return cls(
+            times[order],
+            np.concatenate([part.trial for part in parts])[order],
+            np.concatenate([part.media_time_s for part in parts])[order],
+        )
 
     @classmethod
     def from_stream(cls, stream: Stream) -> ShownFrames:
@@ -101,8 +111,10 @@ def annotate(
     pandas.DataFrame
         A copy with ``participant session run presentation_id stimulus_id phase trial t_from_onset_s
         media_time_s`` at its end. A row belongs to the phase that contains its time (onset included,
-        offset not). ``t_from_onset_s`` counts from the onset of the presentation's stimulus, negative
-        before it, and is NaN outside presentations; ``media_time_s`` is NaN where no film was shown.
+        offset not). ``t_from_onset_s`` counts from the onset of the presentation's stimulus (of the
+        same attempt, where it was repeated), negative before it, and is NaN outside presentations;
+        ``media_time_s`` is that of the last frame shown since the onset of the stimulus, NaN where
+        there was none.
         Columns of these names that the table has already stay as they are.
     """
     times = table[time_column].to_numpy(dtype=np.float64)
@@ -119,11 +131,12 @@ def annotate(
     trial = np.full(len(times), np.nan)
     trial[inside] = phases["trial"].to_numpy(dtype=np.float64, na_value=np.nan)[index[inside]]
     onset = np.full(len(times), np.nan)
-    onset[inside] = _stimulus_onsets(phases)[index[inside]]
+    onset[inside] = stimulus_onsets(phases)[index[inside]]
     added["trial"] = pd.array(trial, dtype="Int64")
     added["t_from_onset_s"] = times - onset
     shown = inside & (added["phase"] == "stimulus").to_numpy()
-    added["media_time_s"] = _media_times(times, trial, shown, shown_frames)
+    since = np.where(shown, onset, np.nan)
+    added["media_time_s"] = _media_times(times, trial, since, shown_frames)
     return table.assign(**{name: v for name, v in added.items() if name not in table.columns})
 
 
@@ -139,28 +152,19 @@ def _phase_index(
     return inside, np.maximum(index, 0)
 
 
-def _stimulus_onsets(phases: pd.DataFrame) -> NDArray[np.float64]:
-    """Return, for each phase, the onset of the stimulus of its presentation; NaN where there is none."""
-    shown = phases[(phases["phase"] == "stimulus") & phases["presentation_id"].notna()]
-    onsets = shown.drop_duplicates("presentation_id").set_index("presentation_id")["onset_s"]
-    mapped = phases["presentation_id"].map(onsets.to_dict()).to_numpy(dtype=np.float64)
-    stimulus = (phases["phase"] == "stimulus").to_numpy(dtype=bool)
-    own = phases["onset_s"].to_numpy(dtype=np.float64)
-    return np.where(stimulus, own, mapped)
-
-
 def _media_times(
     times: NDArray[np.float64],
     trial: NDArray[np.float64],
-    shown: NDArray[np.bool_],
+    since_s: NDArray[np.float64],
     frames: ShownFrames | None,
 ) -> NDArray[np.float64]:
+    """Return the film positions; `since_s` is the onset of the stimulus phase, NaN outside."""
     media = np.full(len(times), np.nan)
     if frames is None or len(frames.times_s) == 0:
         return media
     index = np.searchsorted(frames.times_s, times, side="right") - 1
-    known = shown & (index >= 0)
     flip = np.maximum(index, 0)
+    known = (index >= 0) & (frames.times_s[flip] >= since_s - FLIP_TOLERANCE_S)
     same = np.isnan(frames.trial[flip]) | np.isnan(trial) | (frames.trial[flip] == trial)
     known &= same
     media[known] = frames.media_time_s[flip[known]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from duchenne.analysis.gaze import codebook as gaze_book
@@ -10,6 +11,8 @@ from duchenne.analysis.tables import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from duchenne.analysis.tables import Codebook
 
 FACS_NAMES = {
     1: "inner brow raiser",
@@ -60,17 +63,24 @@ CATEGORIES = {
     "neutral": "neutral",
 }
 PROTOTYPES = {
-    "happiness": "AU06 and AU12",
-    "sadness": "AU01, AU04, AU15",
-    "surprise": "AU01, AU02, AU05, AU26 or AU27",
-    "fear": "AU01, AU02, AU04, AU05, AU07, AU20, AU26",
-    "anger": "AU04, AU05, AU07, AU23 or AU24",
-    "disgust": "AU09 or AU10, AU15, AU17",
-    "contempt": "AU12 and AU14 on one side",
-    "neutral": "every assessed Action Unit is inactive",
-    "none": "some Action Units are active, but match no prototype",
-    "not_assessable": "a core Action Unit could not be measured",
+    "happiness": "AU06 and AU12, both active",
+    "sadness": "AU01 and AU04, both active, with AU15",
+    "surprise": "AU01 and AU02, both active, with AU05 and with AU26 or AU27",
+    "fear": "AU04 and AU20, both active, with AU01, AU02, AU05, AU07, AU26",
+    "anger": "AU04 and AU07 or AU05, both active, with the other of these two and with AU23 or AU24",
+    "disgust": "AU09 or AU10, active, with AU15 or AU17",
+    "contempt": "AU14 active on one side only (the sides differ by at least 1), with AU12 on the same "
+    "side; none where AU12 is active on the other side or on both",
+    "neutral": "every assessed Action Unit is measured and inactive",
+    "none": "some assessed Action Units are active, but match no prototype",
+    "not_assessable": "the frame is not usable, or nothing matches and an Action Unit that decides "
+    "was not measured in it",
 }
+"""Prototypes of facial expression: what must be active, and what only adds to the score.
+
+Action Units whose estimate is too unreliable (AU07 and AU23 of the ``blendshapes`` backend) count as
+not measured; the codebook of the column says so.
+"""
 SECONDS = "seconds from session_start on the recorder's clock"
 
 
@@ -117,6 +127,12 @@ PLACE = IDENTITY | {
     ),
 }
 EVENTS = PLACE | {
+    "phase": Column(
+        "Phase of the session at the time of the row; of a momentary marker, as its sender says; n/a "
+        "between phases.",
+        levels=PHASES | {"iti": "blank screen between two trials"},
+        kind="string",
+    ),
     "onset": _number(f"Onset of the phase or marker, {SECONDS}.", "s"),
     "duration": _number("Duration of the phase; 0 for a momentary marker.", "s"),
     "trial_type": Column(
@@ -141,8 +157,8 @@ EVENTS = PLACE | {
     "category": Column(
         "Category of the stimulus as its manifest says.", levels=CATEGORIES, kind="string"
     ),
-    "scale": _label("Rating scale: valence, arousal or dominance."),
-    "value": _count("Rating that was given; n/a where time ran out."),
+    "scale": _label("Rating scale, as the protocol calls it."),
+    "value": _number("Rating that was given; n/a where time ran out."),
     "rt_s": _number("Response time of the rating from the onset of its scale.", "s"),
     **{
         f"stim_{edge}_px": _number(
@@ -182,7 +198,9 @@ AU_FRAME = PLACE | {
     ),
     "expr_arousal": _number("Arousal of the expression, -1 to 1; n/a: no model measured it.", "1"),
     "expr_prototype": Column(
-        "Prototype of facial expression that the active Action Units match; not a felt emotion.",
+        "Prototype of facial expression that the active Action Units match best (weighted mean "
+        "intensity of its Action Units; active: as in the columns _c); not a felt emotion. Action "
+        "Units that the backend estimates too unreliably (blendshapes: AU07, AU23) are left out.",
         levels=PROTOTYPES,
         kind="string",
     ),
@@ -220,14 +238,50 @@ QUALITY = IDENTITY | {
 
 _AU_COLUMN = re.compile(r"AU(\d\d)([LR]?)_(r|c|mean|peak|change_mean)$")
 _AU_MEANINGS = {
-    "r": "Intensity, 0 (absent) to 5 (maximal), calibrated on the neutral phase; n/a: not measured.",
+    "r": "Intensity, 0 (absent) to 5 (maximal), measured from the neutral phase where it can be used; "
+    "n/a: not measured.",
     "c": "Occurrence in the frame: 1 where the intensity is at least 2 and above the 97.5th percentile "
-    "of the neutral phase, else 0; n/a: not measured.",
+    "of the neutral phase (AU43 and AU45, and all without a neutral phase: at least 2), else 0; n/a: "
+    "not measured.",
     "mean": "Mean intensity while the stimulus was shown, 0 to 5, usable frames only.",
-    "peak": "95th percentile of the smoothed intensity while the stimulus was shown, 0 to 5.",
+    "peak": "95th percentile of the intensity, smoothed over 0.2 s and not across gaps, while the "
+    "stimulus was shown, 0 to 5.",
     "change_mean": "Mean intensity while the stimulus was shown minus its mean in the last second "
-    "before onset.",
+    "before onset, which holds part of a rating or of the previous stimulus where the fixation is "
+    "shorter; n/a: less than half of the frames to be expected in that second are usable.",
 }
+
+
+NEUTRAL_PHASE = "neutral phase"
+REFERENCES = {
+    NEUTRAL_PHASE: "Action Units are measured from the participant's neutral-face phase.",
+    "habitual face": "Action Units are measured from the participant's median face over the whole "
+    "recording (anatomy) and a typical neutral face (the rest), occurrences from intensity 2 on.",
+    "typical face": "Action Units are measured from a typical neutral face, not the participant's, "
+    "occurrences from intensity 2 on.",
+}
+"""What Action Units are measured from, by the source that the calibration names."""
+
+
+def with_reference(book: Codebook, source: str | None) -> dict[str, Column]:
+    """Return a codebook whose Action Units say what they were measured from.
+
+    Parameters
+    ----------
+    book : Codebook
+        Any columns; those of Action Units are changed.
+    source : str or None
+        A key of `REFERENCES`; None where no face was analysed.
+    """
+    said = REFERENCES.get(source or "")
+    if said is None:
+        return dict(book)
+    return {
+        name: replace(column, description=f"{column.description} In this session: {said}")
+        if _AU_COLUMN.match(name)
+        else column
+        for name, column in book.items()
+    }
 
 
 def au_columns(names: Iterable[str]) -> dict[str, Column]:

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.attempts import stimulus_of, stimulus_onsets
 from duchenne.analysis.phases import CLOSES, OPENS
+from duchenne.analysis.presentations import onset_markers
 from duchenne.analysis.values import (
     field,
     integer,
     markers_in_order,
     number,
     records,
+    rectangle,
     text,
     typed_frame,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -32,7 +35,7 @@ COLUMNS = {
     "stim_file": "object",
     "category": "object",
     "scale": "object",
-    "value": "Int64",
+    "value": "float64",
     "rt_s": "float64",
     "stim_left_px": "float64",
     "stim_top_px": "float64",
@@ -67,28 +70,58 @@ def event_table(
         t_from_onset_s``; a momentary marker (a rating that was given, a block that begins, an
         abort, …) has the duration 0.
     """
-    rows = [_of_phase(phase) for phase in records(phases)]
-    rows += [_of_marker(m) for m in markers_in_order(events) if m["event"] not in _WITHOUT_ROW]
-    by_id = {str(row["presentation_id"]): row for row in records(presentations)}
-    by_trial = {integer(row["trial"]): row for row in records(presentations)}
-    for row in rows:
-        shown = by_id.get(str(row["presentation_id"])) or by_trial.get(row["trial"] or -1)
-        if shown is not None:
-            row.update(_about_presentation(row, shown))
+    by_id = {row["presentation_id"]: row for row in records(presentations)}
+    onsets = onset_markers(events)
+    own_onsets = stimulus_onsets(phases).tolist()
+    stimuli = [phase for phase in records(phases) if phase["phase"] == "stimulus"]
+    rows = [
+        _of_phase(phase)
+        | _about_presentation(phase["onset_s"], own_s, by_id.get(phase["presentation_id"]))
+        | _place_on_screen(phase, onsets)
+        for phase, own_s in zip(records(phases), own_onsets, strict=True)
+    ]
+    rows += [
+        _of_marker(marker) | _about_marker(marker, stimuli, by_id)
+        for marker in markers_in_order(events)
+        if marker["event"] not in _WITHOUT_ROW
+    ]
     return typed_frame(sorted(rows, key=lambda row: float(row["onset"])), COLUMNS)
 
 
-def _about_presentation(row: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
-    about = {
+def _about_marker(
+    marker: Mapping[str, Any],
+    stimuli: Sequence[Mapping[str, Any]],
+    by_id: Mapping[str | None, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what presentation a momentary marker belongs to: ratings always do, others if they say."""
+    says = text(marker["presentation_id"]) is not None or integer(marker["trial"]) is not None
+    own = stimulus_of(marker, stimuli) if says or marker["event"] == "rating_response" else None
+    if own is None:
+        return {}
+    return _about_presentation(marker["time_s"], own["onset_s"], by_id.get(own["presentation_id"]))
+
+
+def _about_presentation(
+    time_s: float, own_onset_s: float, shown: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    if shown is None:
+        return {}
+    return {
         "presentation_id": shown["presentation_id"],
         "stimulus_id": shown["stimulus_id"],
         "stim_file": shown["stim_file"],
         "category": shown["category"],
-        "t_from_onset_s": row["onset"] - shown["onset_s"],
+        "t_from_onset_s": time_s - own_onset_s,
     }
-    if row["trial_type"] == "stimulus":
-        about |= dict(zip(EDGES, shown["rect_px"] or [np.nan] * 4, strict=True))
-    return about
+
+
+def _place_on_screen(
+    phase: Mapping[str, Any], onsets: Mapping[float, Mapping[str, Any]]
+) -> dict[str, float]:
+    if phase["phase"] != "stimulus":
+        return {}
+    rect = rectangle(field(onsets.get(phase["onset_s"]), "rect_px"))
+    return dict(zip(EDGES, rect or [np.nan] * 4, strict=True))
 
 
 def _of_phase(phase: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +150,7 @@ def _of_marker(marker: Mapping[str, Any]) -> dict[str, Any]:
         "presentation_id": text(marker["presentation_id"]),
         "phase": text(marker["phase"]),
         "scale": text(field(marker, "scale")),
-        "value": integer(field(marker, "value")),
+        "value": number(field(marker, "value")),
         "rt_s": number(field(marker, "rt_s")),
         "interrupted": False,
     }

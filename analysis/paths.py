@@ -10,7 +10,7 @@ from duchenne.stimuli.errors import DuchenneError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SESSION_SUFFIX = ".h5"
+SESSION_SUFFIX = "_session.h5"
 PIPELINE = "duchenne"
 TABLES = ("events", "fixations", "saccades", "blinks", "au", "summary", "quality")
 

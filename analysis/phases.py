@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from duchenne.analysis.attempts import with_identifiers
 from duchenne.analysis.values import (
     field,
     integer,
     markers_in_order,
-    records,
     text,
     typed_frame,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
 
     from duchenne.recorder.recording import Recording
 
@@ -48,7 +48,6 @@ CLOSES = {
     "calibration_end": "calibration",
     "resume": "pause",
 }
-TRIAL_PHASES = ("fixation", "stimulus", "rating")
 ENDS = {"abort", "session_end"}
 
 PHASE_COLUMNS = {
@@ -77,16 +76,14 @@ def phases(recording: Recording) -> pd.DataFrame:
     pandas.DataFrame
         Columns ``phase`` (instruction, baseline, neutral, fixation, stimulus, rating, break,
         calibration, pause), ``onset_s``, ``offset_s``, ``trial``, ``block``, ``presentation_id``,
-        ``stimulus_id``, ``scale`` (of a rating) and ``interrupted`` (the end was not marked: the
-        phase was closed by the next onset, the abort, or the end of the recording). Empty for a
-        recording without markers.
+        ``stimulus_id``, ``scale`` (of a rating), ``interrupted`` (the end was not marked: the
+        phase was closed by the next onset, the abort, or the end of the recording) and
+        ``identifier_made`` (the sender gave no ``presentation_id``; see
+        `duchenne.analysis.attempts.with_identifiers`). Empty for a recording without markers.
     """
     found = phases_of_events(recording.events, end_s=recording_end_s(recording))
     prefix = f"{recording.participant}-{recording.session}-{recording.run}"
-    found["presentation_id"] = pd.Series(
-        [_presentation_id(row, prefix) for row in records(found)], dtype=object
-    )
-    return found
+    return with_identifiers(found, prefix)
 
 
 def phases_of_events(events: pd.DataFrame, *, end_s: float) -> pd.DataFrame:
@@ -134,20 +131,13 @@ def recording_end_s(recording: Recording) -> float:
 
 
 def neutral_intervals(phases: pd.DataFrame) -> list[tuple[float, float]]:
-    """Return onset and offset of each neutral-face phase that lasted, seconds."""
-    rows = phases[phases["phase"] == "neutral"]
+    """Return onset and offset of each neutral-face phase that can be used, seconds.
+
+    One whose end was not marked is none of them: nobody knows how long the face was neutral.
+    """
+    rows = phases[(phases["phase"] == "neutral") & ~phases["interrupted"].astype(bool)]
     spans = zip(rows["onset_s"].tolist(), rows["offset_s"].tolist(), strict=True)
     return [(onset, offset) for onset, offset in spans if offset > onset]
-
-
-def _presentation_id(phase: Mapping[str, Any], prefix: str) -> str | None:
-    """Return the identifier that the markers gave, or one made from the trial or the onset."""
-    given, trial = text(phase["presentation_id"]), integer(phase["trial"])
-    if given is not None or phase["phase"] not in TRIAL_PHASES:
-        return given
-    if trial is not None:
-        return f"{prefix}-{trial:03d}"
-    return f"{prefix}-{phase['onset_s']:.3f}" if phase["phase"] == "stimulus" else None
 
 
 def _start_of(marker: Mapping[str, Any], phase: str) -> dict[str, Any]:

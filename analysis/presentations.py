@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.attempts import stimulus_of
 from duchenne.analysis.phases import phases
 from duchenne.analysis.values import (
     field,
@@ -20,7 +21,7 @@ from duchenne.analysis.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -85,41 +86,40 @@ def presentations(recording: Recording) -> pd.DataFrame:
         stim_file onset_s offset_s duration_s planned_duration_s interrupted rect_px`` (x0, y0, x1, y1
         in screen pixels from the top left, or None) and, for valence, arousal and dominance,
         ``rating_…`` (NaN: not asked or not answered) and ``rating_…_rt_s``. A presentation that was
-        marked twice appears once: the first complete one, or else the first.
+        attempted twice appears once, with the first complete attempt, or else the first; rectangle,
+        planned duration and ratings are those of this attempt. A rating counts for its ``dimension``,
+        or else for the dimension that its scale is named after; of several answers the last counts,
+        an unanswered scale never.
     """
     identity = Identity.of(recording)
     table = phases(recording)
-    stimuli = table[table["phase"] == "stimulus"].copy()
-    stimuli = stimuli.sort_values("interrupted", kind="stable")
-    stimuli = stimuli.drop_duplicates("presentation_id").sort_values("onset_s", kind="stable")
-    onsets = _markers(recording.events, "stimulus_onset")
-    ratings = _markers(recording.events, "rating_response")
+    attempts = table[table["phase"] == "stimulus"]
+    used = attempts.sort_values("interrupted", kind="stable")
+    used = used.drop_duplicates("presentation_id").sort_values("onset_s", kind="stable")
+    onsets = onset_markers(recording.events)
+    ratings = _ratings_by_onset(recording.events, records(attempts))
     rows = [
-        _presentation(row, identity, onsets, ratings, _stimulus_row(recording.stimuli, row))
-        for row in records(stimuli)
+        _presentation(row, identity, onsets.get(row["onset_s"]), recording.stimuli)
+        | _ratings(ratings.get(row["onset_s"], []))
+        for row in records(used)
     ]
     return typed_frame(rows, PRESENTATION_COLUMNS)
 
 
+def onset_markers(events: pd.DataFrame) -> dict[float, dict[str, Any]]:
+    """Return the markers that begin stimulus phases, by their time in seconds."""
+    return {float(m["time_s"]): m for m in reversed(_markers(events, "stimulus_onset"))}
+
+
+def unplaced_ratings(events: pd.DataFrame) -> list[str]:
+    """Return the names of the answered scales that no rating column of the summary is for."""
+    answers = _markers(events, "rating_response")
+    names = [text(field(a, "scale")) or "without a name" for a in answers if _scale_of(a) is None]
+    return list(dict.fromkeys(names))
+
+
 def _markers(events: pd.DataFrame, event: str) -> list[dict[str, Any]]:
     return [marker for marker in markers_in_order(events) if marker["event"] == event]
-
-
-def _belonging(
-    markers: Iterable[Mapping[str, Any]], row: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
-    """Return the markers of one presentation: by its identifier, else by its trial."""
-    return [
-        marker
-        for marker in markers
-        if text(marker["presentation_id"]) == row["presentation_id"]
-        or (text(marker["presentation_id"]) is None and _same_trial(marker, row))
-    ]
-
-
-def _same_trial(marker: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    trial = integer(marker["trial"])
-    return trial is not None and trial == integer(row["trial"])
 
 
 def _stimulus_row(stimuli: pd.DataFrame, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,13 +132,11 @@ def _stimulus_row(stimuli: pd.DataFrame, row: Mapping[str, Any]) -> Mapping[str,
 def _presentation(
     row: Mapping[str, Any],
     identity: Identity,
-    onsets: Sequence[Mapping[str, Any]],
-    ratings: Sequence[Mapping[str, Any]],
-    stimulus: Mapping[str, Any],
+    onset: Mapping[str, Any] | None,
+    stimuli: pd.DataFrame,
 ) -> dict[str, Any]:
-    onset = next(iter(_belonging(onsets, row)), None)
-    planned = number(field(onset, "planned_duration_s")) if onset else np.nan
-    made: dict[str, Any] = {
+    stimulus = _stimulus_row(stimuli, row)
+    return {
         "participant": identity.participant,
         "session": identity.session,
         "task": identity.task,
@@ -153,13 +151,35 @@ def _presentation(
         "onset_s": row["onset_s"],
         "offset_s": row["offset_s"],
         "duration_s": row["offset_s"] - row["onset_s"],
-        "planned_duration_s": planned,
+        "planned_duration_s": number(field(onset, "planned_duration_s")),
         "interrupted": bool(row["interrupted"]),
         "rect_px": rectangle(field(onset, "rect_px")),
     }
-    for answer in _belonging(ratings, row):
-        scale = field(answer, "scale")
-        if scale in RATING_SCALES:
-            made[f"rating_{scale}"] = number(field(answer, "value"))
-            made[f"rating_{scale}_rt_s"] = number(field(answer, "rt_s"))
-    return made
+
+
+def _ratings_by_onset(
+    events: pd.DataFrame, attempts: Sequence[Mapping[str, Any]]
+) -> dict[float, list[Mapping[str, Any]]]:
+    """Return the answers to each attempt, in order, by the onset of its stimulus."""
+    found: dict[float, list[Mapping[str, Any]]] = {}
+    for answer in _markers(events, "rating_response"):
+        attempt = stimulus_of(answer, attempts)
+        if attempt is not None:
+            found.setdefault(attempt["onset_s"], []).append(answer)
+    return found
+
+
+def _ratings(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    given: dict[str, float] = {}
+    for answer in answers:
+        scale, value = _scale_of(answer), number(field(answer, "value"))
+        if scale is not None and np.isfinite(value):
+            given[f"rating_{scale}"] = value
+            given[f"rating_{scale}_rt_s"] = number(field(answer, "rt_s"))
+    return given
+
+
+def _scale_of(answer: Mapping[str, Any]) -> str | None:
+    """Return which dimension an answer is for: as it says, or else as its scale is called."""
+    named = text(field(answer, "dimension")) or text(field(answer, "scale"))
+    return named if named in RATING_SCALES else None

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.codebooks import QUALITY
+from duchenne.analysis.values import percent
 from duchenne.recorder.certificate import certify
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _graded(row: dict[str, Any], measured: StreamCertificate) -> dict[str, Any]:
     reasons = list(measured.reasons)
     share = row.get("valid_fraction")
     if share is not None and np.isfinite(share) and share < GOOD_FRACTION:
-        reasons.insert(0, f"{share:.0%} of the samples are valid")
+        reasons.insert(0, f"{percent(share)} of the samples are valid")
         worse = "fair" if share >= FAIR_FRACTION else "poor"
         grade = max(grade, worse, key=GRADES.index)
     return row | {"grade": grade, "reasons": "; ".join(reasons) or None}

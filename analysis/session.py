@@ -15,6 +15,7 @@ from duchenne.analysis.align import (
     presentations,
 )
 from duchenne.analysis.event_table import event_table
+from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths
 from duchenne.analysis.provenance import plain, provenance
 from duchenne.analysis.quality import quality_table
@@ -23,6 +24,8 @@ from duchenne.analysis.stages import (
     gaze_features_of,
     measure_face,
     measure_gaze,
+    note_neutral,
+    note_ratings,
     place_in_stimulus,
     pupil_of,
 )
@@ -154,14 +157,16 @@ def session_tables(
     shown = presentations(recording)
     place = _Place(spans, Identity.of(recording), ShownFrames.of(recording))
     gaze = measure_gaze(recording, notes, tell)
+    note_neutral(spans, notes)
     face = measure_face(recording, au_backend, neutral_intervals(spans), notes, tell)
     pupil_unit, pupil_measure = pupil_of(gaze[0]) if gaze else (None, None)
+    note_ratings(recording, notes)
     if not len(shown):
         notes.append("No stimulus was shown: the summary is empty.")
     summary = summarise(
         shown,
         recording.stimuli,
-        gaze=gaze_features_of(gaze[1], shown) if gaze else (),
+        gaze=gaze_features_of(recording, gaze[1], shown, notes) if gaze else (),
         face=face_features_of(face[1], shown) if face else (),
         pupil_unit=pupil_unit,
         pupil_measure=pupil_measure,
@@ -194,8 +199,11 @@ def session_tables(
             ],
             "screen": recording.screen,
             "gaze_stream": gaze[0].key if gaze else None,
+            "gaze_detector": DEFAULT_DETECTOR if gaze else None,
+            "gaze": plain(gaze[1].quality) if gaze else None,
             "face_stream": face[0].key if face else None,
             "face_calibration": plain(face[1].neutral) if face else None,
+            "face": plain(face[1].quality) if face else None,
         },
         notes=tuple(notes),
     )
@@ -206,16 +214,18 @@ def write_session_tables(
 ) -> None:
     """Write the tables with their codebooks; remove those of an earlier analysis that are no more."""
     aus = [str(name).removesuffix("_mean") for name in tables.summary if _is_au_mean(str(name))]
+    reference = (tables.configuration["face_calibration"] or {}).get("source")
     books: dict[str, Codebook] = {
         "events": codebooks.EVENTS,
         "fixations": codebooks.FIXATIONS,
         "saccades": codebooks.SACCADES,
         "blinks": codebooks.BLINKS,
         "quality": codebooks.QUALITY,
-        "summary": summary_codebook(rules, aus=aus),
+        "summary": codebooks.with_reference(summary_codebook(rules, aus=aus), reference),
     }
     if tables.au is not None:
-        books["au"] = codebooks.AU_FRAME | codebooks.au_columns(tables.au.columns)
+        columns = codebooks.au_columns(tables.au.columns)
+        books["au"] = codebooks.with_reference(codebooks.AU_FRAME | columns, reference)
     for name in ("events", "fixations", "saccades", "blinks", "au", "quality", "summary"):
         frame = getattr(tables, name)
         if frame is None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.codebooks import NEUTRAL_PHASE, REFERENCES
+from duchenne.analysis.presentations import presentations, unplaced_ratings
 from duchenne.analysis.values import records
 from duchenne.stimuli.errors import DuchenneError
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 def measure_gaze(
     recording: Recording, notes: list[str], tell: Progress
 ) -> tuple[Stream, GazeResult] | None:
-    """Analyse the fullest gaze stream; None, with a note, where that cannot be done."""
-    stream = _fullest(recording.of_type("Gaze"))
+    """Analyse the gaze stream; None, with a note, where that cannot be done."""
+    stream = _chosen(recording.of_type("Gaze"), "Gaze", notes)
     if stream is None:
         notes.append("No gaze was recorded: the gaze and pupil columns are n/a.")
         return None
@@ -45,12 +47,30 @@ def measure_gaze(
             stream.info.nominal_srate_hz,
             pupil_unit=unit,
             pupil_measure=measure,
+            shown=_kinds_shown(presentations(recording)),
         )
     except DuchenneError as error:
         notes.append(f"Gaze was not analysed, its columns are n/a: {error}")
         return None
+    if result.quality["not_measured"]:
+        notes.append(f"Gaze measures that are n/a: {result.quality['not_measured']}.")
+    if result.quality["rate_varies"]:
+        notes.append(
+            "The gaze sampling rate changed from {sampling_rate_min_hz:.0f} to "
+            "{sampling_rate_max_hz:.0f} Hz within the recording: events are found with its mean "
+            "rate, {sampling_rate_hz:.0f} Hz.".format(**result.quality)
+        )
     tell("gaze", 1, 1)
     return stream, result
+
+
+def _kinds_shown(shown: pd.DataFrame) -> list[tuple[float, float, str]]:
+    """Return when pictures and films were shown, which the event detector treats apart."""
+    return [
+        (row["onset_s"], row["offset_s"], row["kind"])
+        for row in records(shown)
+        if row["kind"] in {"image", "video"} and row["offset_s"] > row["onset_s"]
+    ]
 
 
 def measure_face(
@@ -60,16 +80,15 @@ def measure_face(
     notes: list[str],
     tell: Progress,
 ) -> tuple[Stream, FaceResult] | None:
-    """Analyse the fullest face video; None, with a note, where there is none."""
-    stream = _fullest([s for s in recording.of_type("VideoCompressed") if s.info.is_video])
+    """Analyse the face video; None, with a note, where there is none."""
+    videos = [s for s in recording.of_type("VideoCompressed") if s.info.is_video]
+    stream = _chosen(videos, "FaceVideo", notes)
     if stream is None:
         notes.append("No face video was recorded: the face columns are n/a.")
         return None
     from duchenne.analysis.face.decode import jpeg_frames  # noqa: PLC0415
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
 
-    if not neutral:
-        notes.append("No neutral-face phase: Action Units are not calibrated to the participant.")
     n_frames = stream.n
     result = analyse_face(
         jpeg_frames(stream.packets(), stream.times_s),
@@ -78,17 +97,72 @@ def measure_face(
         n_frames=n_frames,
         progress=lambda done: tell("face", done, n_frames),
     )
+    if result.calibration.source != NEUTRAL_PHASE:
+        why = (
+            "No frames of a neutral-face phase could be used"
+            if neutral
+            else "No neutral-face phase"
+        )
+        notes.append(f"{why}: {REFERENCES[result.calibration.source]}")
+    if undecodable := int(result.quality["n_undecodable"]):
+        notes.append(f"{undecodable} of {n_frames} video frames could not be decoded.")
     return stream, result
 
 
-def _fullest(streams: list[Stream]) -> Stream | None:
-    """Return the stream with most samples; None where there is none with any."""
+def note_neutral(spans: pd.DataFrame, notes: list[str]) -> None:
+    """Say which neutral-face phases are not used because their end was not marked."""
+    lost = spans[(spans["phase"] == "neutral") & spans["interrupted"].astype(bool)]
+    notes.extend(
+        f"The neutral-face phase from {onset:.1f} s has no marked end and is not used."
+        for onset in lost["onset_s"]
+    )
+
+
+def note_ratings(recording: Recording, notes: list[str]) -> None:
+    """Say which ratings are in the table of events alone."""
+    if names := unplaced_ratings(recording.events):
+        notes.append(
+            f"Ratings without a column in the summary, see the table of events: {', '.join(names)}."
+        )
+
+
+def _chosen(streams: list[Stream], name: str, notes: list[str]) -> Stream | None:
+    """Return the stream of that name, else any; the fullest where there are several.
+
+    None where none has samples; a note where others that have some are left out.
+    """
     filled = [stream for stream in streams if stream.n > 0]
-    return max(filled, key=lambda stream: stream.n, default=None)
+    named = [stream for stream in filled if stream.info.name == name]
+    chosen = max(named or filled, key=lambda stream: stream.n, default=None)
+    if chosen is not None and len(filled) > 1:
+        others = ", ".join(f"{s.key} ({s.n} samples)" for s in filled if s is not chosen)
+        notes.append(
+            f"Several {chosen.info.type} streams: {chosen.key} was analysed, not {others}."
+        )
+    return chosen
 
 
-def gaze_features_of(result: GazeResult, shown: pd.DataFrame) -> list[dict[str, Any]]:
+def gaze_features_of(
+    recording: Recording, result: GazeResult, shown: pd.DataFrame, notes: list[str]
+) -> list[dict[str, Any]]:
     """Return the gaze and pupil features of each presentation."""
+    pupil = pupil_features_of(recording, result, shown, notes)
+    return [{**g, **p} for g, p in zip(_gaze_features(result, shown), pupil, strict=True)]
+
+
+def pupil_features_of(
+    recording: Recording, result: GazeResult, shown: pd.DataFrame, notes: list[str]
+) -> list[dict[str, Any]]:
+    """Return the cleaned and corrected pupil features of each presentation."""
+    from duchenne.analysis.gaze.pupil_features import pupil_features  # noqa: PLC0415
+    from duchenne.analysis.gaze.pupil_session import correct_pupil  # noqa: PLC0415
+
+    pupil = correct_pupil(recording, result, shown)
+    notes.extend(f"Pupil: {note}" for note in pupil.notes)
+    return [dict(row) for row in pupil_features(pupil, shown)]
+
+
+def _gaze_features(result: GazeResult, shown: pd.DataFrame) -> list[dict[str, Any]]:
     from duchenne.analysis.gaze.features import gaze_features  # noqa: PLC0415
 
     return [

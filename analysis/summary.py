@@ -11,8 +11,9 @@ import pandas as pd
 
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
 from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
+from duchenne.analysis.gaze.pupil_features import PUPIL_FEATURES
 from duchenne.analysis.tables import Column
-from duchenne.analysis.values import number, records, text
+from duchenne.analysis.values import number, percent, records, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +51,8 @@ class ExclusionRules:
         ):
             share = number(row.get(name))
             if share < least:
-                found.append(f"{what} in {share:.0%} of the stimulus, less than {least:.0%}")
+                limit = f"{100 * least:g}%"
+                found.append(f"{what} in {percent(share)} of the stimulus, less than {limit}")
         return found
 
 
@@ -214,18 +216,30 @@ _NORMS = {
     )
     for scale in ("valence", "arousal")
 }
-_RATES = ("fixation_rate_hz", "saccade_rate_hz")
-_GAZE = {name: column for name, column in GAZE_FEATURES.items() if name not in _RATES}
+_FIRST_GAZE = (
+    "gaze_valid_fraction", "n_fixations", "mean_fixation_duration_s", "n_saccades",
+    "mean_saccade_amplitude_deg", "saccade_peak_velocity_deg_s", "n_blinks", "blink_rate_hz",
+    "pupil_baseline", "pupil_change_mean", "pupil_change_peak", "pupil_unit", "pupil_measure",
+    "gaze_entropy",
+)  # fmt: skip
+_GAZE = {name: GAZE_FEATURES[name] for name in _FIRST_GAZE}
 _FACE_QUALITY = {
-    "face_usable_fraction": _number(f"Share of video frames with a measurable face {_SHOWN}.", "1"),
+    "face_usable_fraction": _number(
+        f"Share of video frames with a measurable face {_SHOWN}; frames that were to be expected at "
+        "the camera's rate and are not there count as not measurable.",
+        "1",
+    ),
     "speaking_fraction": _number(
-        f"Share of usable frames in which the mouth speaks {_SHOWN}.", "1"
+        f"Share of usable frames in which the mouth speaks {_SHOWN}; n/a: not judged in half of the "
+        "frames to be expected.",
+        "1",
     ),
 }
 _EXPRESSION = {
     "expr_prototype_top": Column(
-        f"Prototype of facial expression matched in most usable frames {_SHOWN}, neutral and none "
-        "aside where any other matched; not a felt emotion.",
+        f"Prototype of facial expression matched in most usable frames {_SHOWN}, and in at least a "
+        "tenth of them; where none is, the most frequent of neutral, none and not_assessable; not a "
+        "felt emotion. n/a: no usable frames.",
         levels=PROTOTYPES,
         kind="string",
     ),
@@ -255,7 +269,8 @@ _MORE = {
         f"rating_{scale}_rt_s": _number(f"Response time of the {scale} rating.", "s")
         for scale in _SCALES
     },
-    **{name: GAZE_FEATURES[name] for name in _RATES},
+    **{name: column for name, column in GAZE_FEATURES.items() if name not in _GAZE},
+    **PUPIL_FEATURES,
 }
 
 

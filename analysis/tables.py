@@ -7,6 +7,7 @@ so that the participant ``"01"`` comes back as text and a missing trial number s
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -102,14 +103,15 @@ Codebook = Mapping[str, Column]
 def write_table(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> Path:
     """Write a table as TSV and its codebook as JSON beside it.
 
-    Both files are written aside and renamed, the codebook first: whoever sees the table sees its
-    codebook, and a failed write leaves the previous files as they were.
+    Both files are written aside and renamed when both are complete, the codebook first: whoever sees
+    the table sees its codebook, and a failed write leaves the previous files as they were.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         The table; the index is not written. Missing values (NaN, None, NA) and infinities become
-        ``n/a``, truth values ``true``/``false``; tabs and line breaks within text become spaces.
+        ``n/a``, truth values ``true``/``false``; tabs and line breaks within text become spaces,
+        characters that UTF-8 cannot hold become ``?``. Nothing is quoted.
     path : path
         Ends with ``.tsv``; the codebook gets the same name with ``.json``.
     codebook : mapping of str to Column
@@ -131,10 +133,11 @@ def write_table(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> Pa
     _refuse_undescribed(frame, path, codebook)
     kinds = {name: codebook[name].kind or _kind_of(frame[name]) for name in frame.columns}
     cells = [_cells(frame[name], kinds[name], codebook[name]) for name in frame.columns]
-    write_codebook(codebook, path.with_suffix(".json"), kinds)
-    with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        file.write("\t".join(frame.columns) + "\n")
-        file.writelines("\t".join(row) + "\n" for row in zip(*cells, strict=True))
+    with replacing(path) as aside, replacing(path.with_suffix(".json")) as book:
+        _write_json(_entries(codebook, kinds), book)
+        with aside.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            file.write("\t".join(frame.columns) + "\n")
+            file.writelines("\t".join(row) + "\n" for row in zip(*cells, strict=True))
     return path
 
 
@@ -150,7 +153,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Numbers as float64 (NaN where missing), integers as Int64, truth values as boolean, the
-        rest as text (missing: NaN).
+        rest as text, quotation marks included (missing: NaN; so is text that reads ``n/a``).
 
     Raises
     ------
@@ -161,7 +164,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if not path.is_file():
         raise DuchenneError(f"No table at {path}. Run `duchenne analyze` on the session first.")
     try:
-        frame = pd.read_csv(path, sep="\t", dtype=str, na_values=[MISSING], keep_default_na=False)
+        frame = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            na_values=[MISSING],
+            keep_default_na=False,
+            quoting=csv.QUOTE_NONE,
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DuchenneError(f"{path} is not a table of tab-separated columns: {error}") from error
     kinds = _declared_kinds(path.with_suffix(".json"))
@@ -185,8 +195,7 @@ def write_codebook(codebook: Codebook, path: str | Path, kinds: Mapping[str, str
     kinds : mapping of str to str
         The columns to describe, in order, with the types found in the data.
     """
-    entries = {name: codebook[name].to_json(name, kind) for name, kind in kinds.items()}
-    return write_json(entries, path)
+    return write_json(_entries(codebook, kinds), path)
 
 
 def write_parquet(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> Path:
@@ -212,8 +221,8 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> 
     typed = pd.DataFrame(
         {name: _as_kind(frame[name], codebook[name].kind) for name in frame.columns}
     )
-    write_codebook(codebook, path.with_suffix(".json"), kinds)
-    with replacing(path) as aside:
+    with replacing(path) as aside, replacing(path.with_suffix(".json")) as book:
+        _write_json(_entries(codebook, kinds), book)
         typed.to_parquet(aside, index=False, compression="zstd")
     return path
 
@@ -222,7 +231,7 @@ def write_json(value: object, path: str | Path) -> Path:
     """Write a value as readable JSON, aside first, then renamed."""
     path = Path(path)
     with replacing(path) as aside:
-        aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_json(value, aside)
     return path
 
 
@@ -250,6 +259,15 @@ def codebook_of(frame: pd.DataFrame, *books: Codebook) -> dict[str, Column]:
                 found[str(name)] = book[name]
                 break
     return found
+
+
+def _entries(codebook: Codebook, kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    return {name: codebook[name].to_json(name, kind) for name, kind in kinds.items()}
+
+
+def _write_json(value: object, path: Path) -> None:
+    written = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(written, encoding="utf-8", errors="replace")
 
 
 def _refuse_undescribed(frame: pd.DataFrame, path: Path, codebook: Codebook) -> None:
@@ -356,4 +374,10 @@ def _as_kind(values: pd.Series[Any], kind: str | None) -> pd.Series[Any]:
         return values.astype("Int64")
     if kind == "boolean":
         return values.astype("boolean")
-    return values.astype("string") if kind == "string" else values
+    if kind == "string":
+        return values.map(_encodable, na_action="ignore").astype("string")
+    return values
+
+
+def _encodable(value: object) -> str:
+    return str(value).encode("utf-8", errors="replace").decode("utf-8")

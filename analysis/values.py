@@ -54,6 +54,11 @@ def number(value: Any) -> float:
         return float("nan")
 
 
+def percent(share: float) -> str:
+    """Return a share as per cent with one decimal, rounded down: below a limit it never reads as it."""
+    return f"{np.floor(share * 1000 + 1e-9) / 10:.1f}%"
+
+
 def integer(value: Any) -> int | None:
     """Return a value as a whole number; None for missing."""
     as_number = number(value)

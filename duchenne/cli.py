@@ -24,10 +24,15 @@ EXTRAS = {
     "jinja2": "analysis",
     "matplotlib": "analysis",
     "mediapipe": "analysis",
+    "ETDQualitizer": "analysis",
     "pyarrow": "analysis",
+    "pymovements": "analysis",
     "scipy": "analysis",
     "torch": "analysis",
     "transformers": "analysis",
+    "remodnav": "peers",
+    "I2MC": "peers",
+    "multimatch_gaze": "peers",
     "tobii_research": "tobii",
 }
 """Which extra brings a package that the core install does without."""

@@ -99,7 +99,7 @@ def decode(text: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not isinstance(content.get("event"), str):
         return {"event": None, "text": text}

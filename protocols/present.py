@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 EXIT_FINISHED = 0
 EXIT_ABORTED = 3
 LINGER_S = 1.0
-"""The outlets stay open for this long after ``session_end``, so that a recorder can drain them."""
+"""The outlets stay open for this long after ``session_end``, whatever ended the session: liblsl drops
+what was not delivered when an outlet closes."""
 IDLE_S = 0.02
 PRIORITY = -10
 """Of the process (Unix niceness): a late flip cannot be made up for, other work can."""
@@ -107,6 +108,7 @@ def present(
         if not commands.wait_for_start(display):
             _say(output, "aborted")
             return EXIT_ABORTED
+        stack.callback(time.sleep, LINGER_S)  # the first to happen on the way out
         outcome = run_schedule(
             schedule,
             protocol,
@@ -122,7 +124,6 @@ def present(
             ),
         )
         _say(output, "finished" if outcome.aborted is None else "aborted")
-        time.sleep(LINGER_S)
     return EXIT_FINISHED if outcome.aborted is None else EXIT_ABORTED
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from duchenne import __version__
 from duchenne.protocols.displays.base import Click, Cross, KeyPress, Text
@@ -130,6 +130,7 @@ class _Session:
         self._loaded: Loaded | None = None
         self._loaded_for = 0
         self._n_trials = self._n_stimulus_flips = self._n_late_flips = 0
+        self._ended = False
 
     # The course of the session
 
@@ -158,10 +159,8 @@ class _Session:
     def _start(self, simulated: bool) -> None:
         schedule, stage = self._schedule, self._stage
         self._display.clear()
-        stage.next_flip()
-        stage.push(
+        stage.begin(
             "session_start",
-            stage.flip.lsl_time_s,
             participant=schedule.participant,
             session=schedule.session,
             run=self._run,
@@ -176,14 +175,19 @@ class _Session:
         )
 
     def _finish(self, abort_reason: str | None = None) -> None:
-        if abort_reason is not None:
-            self._stage.push("abort", reason=abort_reason)
-        self._stage.close(
-            "session_end",
-            n_trials=self._n_trials,
-            n_stimulus_flips=self._n_stimulus_flips,
-            n_late_flips=self._n_late_flips,
-        )
+        if self._ended:  # the display failed while the session was being closed
+            return
+        self._ended = True
+        try:
+            if abort_reason is not None:
+                self._stage.push("abort", reason=abort_reason)
+        finally:
+            self._stage.close(
+                "session_end",
+                n_trials=self._n_trials,
+                n_stimulus_flips=self._n_stimulus_flips,
+                n_late_flips=self._n_late_flips,
+            )
 
     def _step(self, step: Step, next_trial: Trial | None) -> None:
         if step.trial is not None:
@@ -322,18 +326,19 @@ class _Session:
         display.show(scale.shapes())
         display.show_pointer(True)
         onset_s = stage.next_flip().lsl_time_s
-        stage.push("rating_onset", onset_s, scale=name)
+        asked: dict[str, Any] = {"scale": name, "dimension": rating.dimension}
+        stage.push("rating_onset", onset_s, **asked)
         stage.prompt(Prompt("rating", stage.context["presentation_id"], rating, stimulus), scale)
         end_s = None if rating.timeout_s is None else onset_s + rating.timeout_s
         value, answer = self._await_choice(scale, end_s)
         stage.forget_prompt()
         if answer is None:
-            stage.push("rating_response", scale=name, value=None, rt_s=None, device="timeout")
+            stage.push("rating_response", **asked, value=None, rt_s=None, device="timeout")
         else:
             stage.push(
                 "rating_response",
                 answer.lsl_time_s,
-                scale=name,
+                **asked,
                 value=value,
                 rt_s=round(answer.lsl_time_s - onset_s, 4),
                 device="mouse" if isinstance(answer, Click) else "keyboard",

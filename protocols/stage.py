@@ -81,6 +81,15 @@ class Stage:
         self._open: list[tuple[str, dict[str, Any]]] = []
         self._due: tuple[float, Response, SamScale | None] | None = None
 
+    def begin(self, event: str, **fields: Any) -> None:
+        """Flip what was prepared and mark it, even if the flip fails; only then listen."""
+        before = self.flip
+        try:
+            self.flip = self.display.flip()
+        finally:
+            self.push(event, self._flipped_since(before), **fields)
+        self.listen()
+
     def next_flip(self) -> Flip:
         """Flip once, then listen.
 
@@ -116,16 +125,36 @@ class Stage:
         self._markers.push(event, lsl_time_s, **self.context, **fields)
 
     def close(self, end_event: str, **fields: Any) -> None:
-        """Clear the screen and mark, at that flip, the end of all that is open, then `end_event`."""
+        """Clear the screen and mark, at that flip, the end of all that is open, then `end_event`.
+
+        Where the display has failed, the markers carry the time at which that showed.
+
+        Raises
+        ------
+        Exception
+            Whatever the display raised, once everything has been marked.
+        """
         self.forget_prompt()
-        self.display.show_pointer(False)
-        self.display.clear()
-        self.flip = self.display.flip()
-        while self._open:
-            event, context = self._open.pop()
-            self._markers.push(event, self.flip.lsl_time_s, **context)
-        self.context = {}
-        self.push(end_event, self.flip.lsl_time_s, **fields)
+        before = self.flip
+        try:
+            self.display.show_pointer(False)
+            self.display.clear()
+            self.flip = self.display.flip()
+        finally:
+            self._mark_end(self._flipped_since(before), end_event, fields)
+
+    def _mark_end(self, at_s: float, end_event: str, fields: dict[str, Any]) -> None:
+        try:
+            while self._open:
+                event, context = self._open.pop()
+                self._markers.push(event, at_s, **context)
+        finally:
+            self.context = {}
+            self.push(end_event, at_s, **fields)
+
+    def _flipped_since(self, before: Flip) -> float:
+        """Return the time of the last flip, or now if there was none after `before`."""
+        return pylsl.local_clock() if self.flip is before else self.flip.lsl_time_s
 
     def more_before(self, end_s: float) -> bool:
         """Say whether another flip of the same comes before the one nearest to a time."""

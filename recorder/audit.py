@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from duchenne.recorder.recording import Recording
 
+WARNINGS = {"stalled", "lost", "open failed"}
+FAILURES = {"damaged", "derive failed"}
+"""Entries of the log that an operator must see."""
 PAIRS = ("instruction", "neutral", "baseline", "fixation", "stimulus")
 
 
@@ -51,11 +54,25 @@ def _streams(recording: Recording) -> list[Finding]:
         )
         text = "; ".join(certificate.reasons) or "complete"
         found.append(Finding(level, f"{key}: {certificate.n_samples} samples, {text}"))
+    found += _log(recording)
     if recording.attrs.get("recovered"):
         found.append(
             Finding("warn", "the recorder crashed; this file was recovered from its journal")
         )
     return found
+
+
+def _log(recording: Recording) -> list[Finding]:
+    """Return what happened to the recording up to the end of the session."""
+    ends = recording.events.loc[recording.events["event"] == "session_end", "lsl_time_s"]
+    end_s = ends.max() if len(ends) else float("inf")
+    log = recording.log
+    rows = zip(log["lsl_time_s"], log["kind"], log["detail"], strict=True)
+    return [
+        Finding("fail" if kind in FAILURES else "warn", f"{kind}: {detail}")
+        for time_s, kind, detail in rows
+        if kind in FAILURES | WARNINGS and time_s <= end_s
+    ]
 
 
 def _markers(recording: Recording) -> list[Finding]:

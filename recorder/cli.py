@@ -178,13 +178,22 @@ def record(
     meta: Annotated[
         Path | None, typer.Option(help="JSON file of facts to store.", hidden=True)
     ] = None,
+    discard_unstarted: Annotated[
+        bool,
+        typer.Option(
+            "--discard-unstarted",
+            help="Drop what came before every required stream was there.",
+            hidden=True,
+        ),
+    ] = False,
     keep_journal: Annotated[
         bool, typer.Option("--keep-journal", help="Keep it after sealing.")
     ] = False,
     fsync: Annotated[bool, typer.Option("--fsync", help="Force every commit to the disk.")] = False,
 ) -> None:
     """Record LSL streams until SIGINT or SIGTERM, then seal the session file."""
-    from duchenne.recorder.archive import journal_path_for, remove_journal, seal
+    from duchenne.recorder.archive import journal_path_for, seal
+    from duchenne.recorder.devices import check_predicate
     from duchenne.recorder.engine import Engine
     from duchenne.recorder.journal import Journal
 
@@ -192,10 +201,9 @@ def record(
         raise UsageError(f"--out {out}: name a file that ends with .h5.")
     if out.exists():
         raise DuchenneError(f"{out} exists and is never overwritten: choose another name.")
-    facts = {"created_utc": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-    facts["software_version"] = __version__
-    if meta is not None:
-        facts |= json.loads(meta.read_text(encoding="utf-8"))
+    facts = _facts(meta)
+    for predicate in stream or []:
+        check_predicate(predicate)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -218,14 +226,50 @@ def record(
             f"cannot write {journal_path}: {error}. What was recorded before is safe in it: make room, "
             f"then run `duchenne recover {journal_path}`."
         ) from error
-    finally:
-        if engine is not None and not engine.started:
-            remove_journal(journal_path)
+    except DuchenneError as refusal:
+        if engine is None or engine.started:
+            raise
+        kept = _settle_unstarted(journal_path, discard=discard_unstarted)
+        raise DuchenneError(f"{refusal} {kept}".rstrip()) from refusal
     if not engine.started:
-        raise DuchenneError("stopped before the required streams were there; nothing was recorded.")
+        kept = _settle_unstarted(journal_path, discard=discard_unstarted)
+        raise DuchenneError(
+            f"stopped before the required streams were there; {kept or 'nothing was recorded.'}"
+        )
     with _bar("sealing") as progress:
         seal(journal_path, out, keep_journal=keep_journal, progress=progress)
     typer.echo(f"Recorded {out}")
+
+
+def _facts(meta: Path | None) -> dict[str, Any]:
+    """Return the facts to store with a recording, those of a JSON file last."""
+    facts: dict[str, Any] = {
+        "created_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "software_version": __version__,
+    }
+    if meta is None:
+        return facts
+    try:
+        told = json.loads(meta.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--meta {meta}: cannot be read as JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise UsageError(f"--meta {meta}: holds no JSON object ({{…}}).")
+    return facts | told
+
+
+def _settle_unstarted(journal: Path, *, discard: bool) -> str:
+    """Remove a journal that never became a recording and is empty, or return where it is kept."""
+    from duchenne.recorder.archive import remove_journal
+    from duchenne.recorder.journal import JournalReader
+
+    if not discard:
+        with suppress(DuchenneError, sqlite3.Error), JournalReader(journal) as reader:
+            discard = sum(reader.counts().values()) == 0
+    if not discard:
+        return f"What arrived while waiting is kept: run `duchenne recover {journal}`."
+    remove_journal(journal)
+    return ""
 
 
 def _tell_operator(line: str) -> None:
@@ -288,7 +332,7 @@ def _stream_table(recording: Recording) -> Table:
         nominal = value.nominal_srate_hz
         rate = f"{value.effective_srate_hz:.2f} / {nominal:g}" if nominal else "irregular"
         gaps = f"{value.n_gaps} (longest {value.longest_gap_s:.3f} s)" if value.n_gaps else "0"
-        offset = f"{value.offset_ms:+.3f} ± {value.offset_uncertainty_ms / 2:.3f}"
+        offset = f"{value.offset_ms:+.3f} ± {value.offset_uncertainty_ms:.3f}"
         colour = COLOURS[value.verdict]
         table.add_row(
             key,

@@ -1,7 +1,8 @@
 """The recording engine: drains every stream, commits it to the journal, notes what happens.
 
-One thread polls all inlets every 50 ms and commits every 100 ms; finding and opening streams, probing
-clocks and folding the journal happen on other threads, so that none of them delays a sample.
+One thread drains all inlets every 10 ms; another writes what it brings and commits every 100 ms. Finding and
+opening streams, probing clocks and folding the journal happen on further threads, so that none of them
+delays a sample.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pylsl
 
-from duchenne.recorder.inlets import ClockProbe, Finder, Inlet, StreamLostError, taken_from
+from duchenne.recorder.inlets import ClockProbe, Drainer, Finder, Inlet, taken_from
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ COMMIT_INTERVAL_S = 0.1
 LOOK_INTERVAL_S = 0.2
 STALL_AFTER_S = 2.0
 GONE_AFTER_S = 10.0
-LAST_DRAIN_S = 0.5
+LAST_DRAIN_S = 0.2
 
 
 @dataclass
@@ -38,6 +39,15 @@ class _Track:
     inlet: Inlet
     last_sample_s: float
     stalled: bool = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """By which the stream is known when it returns: its source id, else its very outlet."""
+        info = self.inlet.info
+        if not info.source_id:
+            return (info.uid,)
+        shape = (info.channel_format, str(info.channel_count))
+        return (info.name, info.type, info.source_id, *shape)
 
 
 @dataclass
@@ -71,8 +81,8 @@ class Engine:
     until_gone: str | None = None
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
     started: bool = False
-    _tracks: list[_Track] = field(default_factory=list)
-    _lost: dict[tuple[str, str, str, str, int], int] = field(default_factory=dict)
+    _tracks: dict[int, _Track] = field(default_factory=dict)
+    _lost: dict[tuple[str, ...], int] = field(default_factory=dict)
     _delivering: set[str] = field(default_factory=set)
     _gone_since_s: float | None = None
 
@@ -85,21 +95,29 @@ class Engine:
             If a required stream does not deliver before the deadline; what was received stays in the
             journal.
         """
-        finder = Finder(self.predicates)
-        probe = ClockProbe()
+        finder, drainer, probe = Finder(self.predicates), Drainer(), ClockProbe()
         try:
-            self._loop(finder, probe, stop, duration_s)
-            self._drain_rest(probe)
+            self._loop(finder, drainer, probe, stop, duration_s)
+            time.sleep(LAST_DRAIN_S)  # for what is in flight
         finally:
-            probe.close()
-            finder.close()
-            self._store_offsets(probe)
-            self.journal.commit()
-            for track in self._tracks:
-                track.inlet.close()
+            try:
+                drainer.close()
+                self._store(finder, drainer, probe)
+                self.journal.set_meta(stopped_lsl_s=pylsl.local_clock())
+                self.journal.commit()
+            finally:
+                probe.close()
+                finder.close()
+                for track in self._tracks.values():
+                    track.inlet.close()
 
     def _loop(
-        self, finder: Finder, probe: ClockProbe, stop: threading.Event, duration_s: float | None
+        self,
+        finder: Finder,
+        drainer: Drainer,
+        probe: ClockProbe,
+        stop: threading.Event,
+        duration_s: float | None,
     ) -> None:
         begun = time.monotonic()
         started_s = begun
@@ -110,8 +128,8 @@ class Engine:
             if now >= next_look:
                 finder.look()
                 next_look = now + LOOK_INTERVAL_S
-            self._register(finder, probe)
-            self._drain(probe)
+            self._register(finder, drainer, probe)
+            self._store(finder, drainer, probe)
             if not self.started and set(self.required) <= self._delivering:
                 self.started, started_s = True, now
                 self.journal.set_meta(state="recording", recording_since_lsl_s=pylsl.local_clock())
@@ -122,7 +140,6 @@ class Engine:
             if duration_s is not None and self.started and now - started_s >= duration_s:
                 break
             if now >= next_commit:
-                self._store_offsets(probe)
                 self.journal.commit()
                 next_commit = now + COMMIT_INTERVAL_S
             stop.wait(max(0.0, POLL_INTERVAL_S - (time.monotonic() - now)))
@@ -130,98 +147,77 @@ class Engine:
 
     def _is_over(self, now: float) -> bool:
         """Whether the stream that ends the recording has been gone for long enough."""
-        here = any(track.inlet.info.name == self.until_gone for track in self._tracks)
+        here = any(track.inlet.info.name == self.until_gone for track in self._tracks.values())
         if here or self.until_gone not in self._delivering:
             self._gone_since_s = None
             return False
         self._gone_since_s = self._gone_since_s or now
         return now - self._gone_since_s > GONE_AFTER_S
 
-    def _register(self, finder: Finder, probe: ClockProbe) -> None:
+    def _register(self, finder: Finder, drainer: Drainer, probe: ClockProbe) -> None:
         for inlet in finder.new_inlets():
             info = inlet.info
-            identity = (
-                info.name,
-                info.type,
-                info.source_id,
-                info.channel_format,
-                info.channel_count,
-            )
-            returning = self._lost.pop(identity, None) if info.source_id else None
-            stream_id = self.journal.add_stream(info) if returning is None else returning
             now = pylsl.local_clock()
-            self.journal.add_segment(stream_id, info.uid, now)
+            track = _Track(-1, inlet, now)
+            returning = self._lost.pop(track.identity, None)
+            track.stream_id = self.journal.add_stream(info) if returning is None else returning
+            self.journal.add_segment(track.stream_id, info.uid, now)
             self._log("found" if returning is None else "returned", info.name)
             if returning is not None:
                 self.tell(f"stream {info.name} is back")
-            self._tracks.append(_Track(stream_id, inlet, now))
+            self._tracks[track.stream_id] = track
             if info.nominal_srate_hz == 0:
                 self._delivering.add(info.name)
-            probe.add(stream_id, inlet)
+            drainer.add(track.stream_id, inlet)
+            probe.add(track.stream_id, inlet)
         for failure in taken_from(finder.failures):
             self._log("open failed", failure)
 
-    def _drain(self, probe: ClockProbe) -> None:
-        for track in list(self._tracks):
-            try:
-                self._drain_one(track)
-            except StreamLostError:
-                self._forget(track, probe)
-
-    def _drain_one(self, track: _Track) -> None:
-        for stamps, samples in track.inlet.drain():
-            now = pylsl.local_clock()
-            self.journal.append(track.stream_id, stamps, samples, received_s=now)
-            track.last_sample_s = now
-            self._delivering.add(track.inlet.info.name)
-            if track.stalled:
-                track.stalled = False
-                self._log("resumed", track.inlet.info.name)
-                self.tell(f"stream {track.inlet.info.name} delivers again")
-        silence_s = pylsl.local_clock() - track.last_sample_s
-        if (
-            track.inlet.info.nominal_srate_hz > 0
-            and silence_s > STALL_AFTER_S
-            and not track.stalled
-        ):
-            track.stalled = True
-            self._log("stalled", track.inlet.info.name)
-            self.tell(
-                f"stream {track.inlet.info.name} stopped {silence_s:.1f} s ago: check its device"
+    def _store(self, finder: Finder, drainer: Drainer, probe: ClockProbe) -> None:
+        """Put into the journal what the other threads have brought."""
+        for drained in drainer.results():
+            track = self._tracks[drained.stream_id]
+            if drained.stamps is None or drained.samples is None:
+                self._forget(track, drained.n_lost, finder, probe)
+                continue
+            self.journal.append(
+                drained.stream_id, drained.stamps, drained.samples, received_s=drained.received_s
             )
-
-    def _forget(self, track: _Track, probe: ClockProbe) -> None:
-        info = track.inlet.info
-        self._tracks.remove(track)
-        probe.remove(track.stream_id)
-        identity = (info.name, info.type, info.source_id, info.channel_format, info.channel_count)
-        self._lost[identity] = track.stream_id
-        self._log("lost", info.name)
-        self.tell(
-            f"stream {info.name} is gone: its source ended; it is recorded again if it returns"
-        )
-
-    def _drain_rest(self, probe: ClockProbe) -> None:
-        """Take what is still in flight: until nothing new came twice in a row."""
-        deadline = time.monotonic() + LAST_DRAIN_S
-        quiet = 0
-        while quiet < 2 and time.monotonic() < deadline:
-            before = sum(self.journal.sample_count(track.stream_id) for track in self._tracks)
-            self._drain(probe)
-            after = sum(self.journal.sample_count(track.stream_id) for track in self._tracks)
-            quiet = quiet + 1 if after <= before else 0
-            self.journal.commit()
-            time.sleep(POLL_INTERVAL_S)
-
-    def _store_offsets(self, probe: ClockProbe) -> None:
+            track.last_sample_s = drained.received_s
+            self._delivering.add(track.inlet.info.name)
         for stream_id, offset in probe.results():
             self.journal.add_clock_offset(
                 stream_id, offset.time_s, offset.offset_s, offset.uncertainty_s
             )
+        for track in self._tracks.values():
+            self._watch_silence(track)
+
+    def _watch_silence(self, track: _Track) -> None:
+        info = track.inlet.info
+        silence_s = pylsl.local_clock() - track.last_sample_s
+        silent = info.nominal_srate_hz > 0 and silence_s > STALL_AFTER_S
+        if silent and not track.stalled:
+            self._log("stalled", info.name)
+            self.tell(f"stream {info.name} stopped {silence_s:.1f} s ago: check its device")
+        elif track.stalled and not silent:
+            self._log("resumed", info.name)
+            self.tell(f"stream {info.name} delivers again")
+        track.stalled = silent
+
+    def _forget(self, track: _Track, n_lost: int, finder: Finder, probe: ClockProbe) -> None:
+        info = track.inlet.info
+        del self._tracks[track.stream_id]
+        probe.remove(track.stream_id)
+        finder.forget(info.uid)
+        self._lost[track.identity] = track.stream_id
+        rest = f", with it {n_lost} samples that were on their way" if n_lost else ""
+        self._log("lost", info.name + rest)
+        self.tell(f"stream {info.name} is gone{rest}; it is recorded again if it returns")
 
     def _refuse(self, finder: Finder) -> None:
+        here = {track.inlet.info.name for track in self._tracks.values()}
         missing = [name for name in self.required if name not in self._delivering]
-        silent = [name for name in missing if name in {t.inlet.info.name for t in self._tracks}]
+        silent = [name for name in missing if name in here]
         found = sorted({info.name for info in finder.visible()})
         seen = f"found {', '.join(found)}" if found else "found no stream at all"
         hint = (

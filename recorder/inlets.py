@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pylsl
 from pylsl.lib import lib as liblsl
-from pylsl.util import LostError
+from pylsl.util import TimeoutError as LslTimeoutError
 
 from duchenne.recorder.streams import StreamInfo, describe
 
@@ -31,6 +31,8 @@ CLOCK_INTERVAL_S = 5.0
 FIRST_CLOCK_INTERVAL_S = 0.5
 CLOCK_TIMEOUT_S = 2.0
 MAX_CHUNK = 1024
+MAX_TEXT_CHUNK = 64
+DRAIN_INTERVAL_S = 0.01
 FORGET_AFTER_S = 2.0
 
 liblsl.lsl_time_correction_ex.restype = ctypes.c_double
@@ -56,7 +58,19 @@ def taken_from(queue: SimpleQueue[_Item]) -> Iterator[_Item]:
 
 
 class StreamLostError(Exception):
-    """The outlet behind an inlet has gone and everything buffered was drained."""
+    """The connection to an outlet has broken.
+
+    liblsl then gives nothing out any more, not even what it holds already.
+
+    Attributes
+    ----------
+    n_lost : int
+        Samples that had arrived but could not be drained.
+    """
+
+    def __init__(self, name: str, n_lost: int = 0) -> None:
+        super().__init__(name)
+        self.n_lost = n_lost
 
 
 @dataclass(frozen=True)
@@ -97,8 +111,8 @@ class Inlet:
 
         Raises
         ------
-        TimeoutError, LostError
-            If the outlet does not answer within 5 s, or has gone.
+        RuntimeError
+            If the outlet does not answer within 5 s, or has gone (errors of pylsl).
         """
         inlet = pylsl.StreamInlet(found, max_buflen=BUFFER_S, recover=False)
         inlet.open_stream(OPEN_TIMEOUT_S)
@@ -110,18 +124,18 @@ class Inlet:
         Raises
         ------
         StreamLostError
-            If nothing is buffered and the outlet has gone.
+            If the connection has broken, or liblsl fails.
         """
         waiting = int(self._inlet.samples_available())
         if not waiting:
             self._raise_if_lost()
         while waiting > 0:
             # Powers of two, so that pylsl keeps few string buffers.
-            size = min(MAX_CHUNK, 1 << (waiting.bit_length() - 1))
+            size = min(self._max_chunk, 1 << (waiting.bit_length() - 1))
             try:
                 samples, stamps = self._inlet.pull_chunk(0.0, max_samples=size, as_numpy=True)
-            except LostError as error:
-                raise StreamLostError(self.info.name) from error
+            except RuntimeError as error:  # LostError, or an error inside liblsl
+                raise StreamLostError(self.info.name, waiting) from error
             if not len(stamps):
                 return
             waiting -= len(stamps)
@@ -130,10 +144,15 @@ class Inlet:
     def _raise_if_lost(self) -> None:
         try:
             self._inlet.open_stream(0.0)
-        except TimeoutError:
+        except LslTimeoutError:
             return
-        except LostError as error:
+        except RuntimeError as error:
             raise StreamLostError(self.info.name) from error
+
+    @property
+    def _max_chunk(self) -> int:
+        """Samples in one chunk; few where each may be a picture."""
+        return MAX_TEXT_CHUNK if self.info.is_string else MAX_CHUNK
 
     def clock_offset(self, timeout_s: float = CLOCK_TIMEOUT_S) -> ClockOffset | None:
         """Measure the sender's clock; None if it does not answer in time.
@@ -174,6 +193,7 @@ class Finder:
             for condition in conditions
         ]
         self._known: set[str] = set()
+        self._told: set[str] = set()
         self._threads: list[threading.Thread] = []
 
     def look(self) -> None:
@@ -187,14 +207,20 @@ class Finder:
                         target=self._open, args=(found, uid), name="open-stream"
                     )
                     thread.start()
-                    self._threads.append(thread)
+                    self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+
+    def forget(self, uid: str) -> None:
+        """Let a lost stream be opened again: its outlet may have outlived the connection."""
+        self._known.discard(uid)
 
     def _open(self, found: pylsl.StreamInfo, uid: str) -> None:
         try:
             self.opened.put(Inlet.open(found))
-        except (TimeoutError, LostError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever one stream does, the others are recorded
+            if uid not in self._told:
+                self._told.add(uid)
+                self.failures.put(f"{found.name()}: {error or type(error).__name__}")
             self._known.discard(uid)
-            self.failures.put(f"{found.name()}: {error or type(error).__name__}")
 
     def new_inlets(self) -> Iterator[Inlet]:
         """Yield the streams opened since the last call."""
@@ -211,6 +237,71 @@ class Finder:
         self._resolvers.clear()
         for inlet in self.new_inlets():
             inlet.close()
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What one visit to an inlet brought.
+
+    Attributes
+    ----------
+    stream_id : int
+    received_s : float
+        On the recorder's LSL clock.
+    stamps, samples : ndarray
+        As from :meth:`Inlet.drain`; None where the stream was lost.
+    n_lost : int
+        Samples that were lost with it.
+    """
+
+    stream_id: int
+    received_s: float
+    stamps: npt.NDArray[np.float64] | None = None
+    samples: npt.NDArray[Any] | None = None
+    n_lost: int = 0
+
+
+class Drainer:
+    """Drains all inlets every 10 ms in a thread of its own, so that no disk ever holds them up."""
+
+    def __init__(self) -> None:
+        self.drained: SimpleQueue[Drained] = SimpleQueue()
+        self._inlets: dict[int, Inlet] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="drain-inlets")
+        self._thread.start()
+
+    def add(self, stream_id: int, inlet: Inlet) -> None:
+        """Start draining an inlet."""
+        with self._lock:
+            self._inlets[stream_id] = inlet
+
+    def results(self) -> Iterator[Drained]:
+        """Yield what was drained since the last call, oldest first."""
+        return taken_from(self.drained)
+
+    def close(self) -> None:
+        """Drain once more and stop the thread."""
+        self._stop.set()
+        self._thread.join()
+        self._visit_all()
+
+    def _loop(self) -> None:
+        while not self._stop.wait(DRAIN_INTERVAL_S):
+            self._visit_all()
+
+    def _visit_all(self) -> None:
+        with self._lock:
+            inlets = list(self._inlets.items())
+        for stream_id, inlet in inlets:
+            try:
+                for stamps, samples in inlet.drain():
+                    self.drained.put(Drained(stream_id, pylsl.local_clock(), stamps, samples))
+            except StreamLostError as error:
+                with self._lock:
+                    self._inlets.pop(stream_id, None)
+                self.drained.put(Drained(stream_id, pylsl.local_clock(), n_lost=error.n_lost))
 
 
 class ClockProbe:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import struct
 import threading
-import time
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.recorder.lock import JournalLock
 from duchenne.recorder.streams import StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x44554348  # "DUCH"
 SCHEMA_VERSION = 1
 CHECKPOINT_INTERVAL_S = 2.0
-HEARTBEAT_INTERVAL_S = 1.0
 
 _SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,6 +42,7 @@ CREATE TABLE segments(
 CREATE TABLE chunks(
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, n INTEGER NOT NULL, received_s REAL NOT NULL,
     timestamps BLOB NOT NULL, data BLOB NOT NULL, lengths BLOB, crc INTEGER NOT NULL);
+CREATE INDEX chunks_by_stream ON chunks(stream, id);
 CREATE TABLE clock_offsets(
     stream INTEGER NOT NULL, time_s REAL NOT NULL, offset_s REAL NOT NULL, uncertainty_s REAL NOT NULL);
 CREATE TABLE log(time_s REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
@@ -58,10 +59,13 @@ class Chunk:
         As received, seconds on the sender's LSL clock.
     samples : ndarray, shape (n, channels), or list of list of bytes
         Numeric values, or for strings one row of undecoded bytes per sample.
+    received_s : float
+        Time on the recorder's LSL clock at which they were drained; 0 where it is not known.
     """
 
     timestamps: npt.NDArray[np.float64]
     samples: npt.NDArray[Any] | list[list[bytes]]
+    received_s: float
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,12 @@ class Journal:
     Use :meth:`create`; nothing is visible to readers before :meth:`commit`.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: JournalLock) -> None:
         self.path = path
+        self._lock = lock
         self._connection = connection
         self._groups: set[str] = set()
         self._counts: dict[int, int] = {}
-        self._last_heartbeat = 0.0
         self._stop = threading.Event()
         self._checkpointer = threading.Thread(
             target=self._checkpoint_loop, name="journal-checkpoint", daemon=True
@@ -141,19 +145,22 @@ class Journal:
                 f"{path} already exists: an earlier recording was not sealed. "
                 f"Run `duchenne recover {path}` or choose another name."
             )
+        lock = JournalLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             connection.execute("PRAGMA page_size=8192")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
             connection.execute("PRAGMA wal_autocheckpoint=0")
-            connection.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+            # In one transaction, the mark last: a file with the mark is whole.
+            mark = f"PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID};"
+            connection.executescript("BEGIN;" + _SCHEMA + mark + "COMMIT;")
         except (OSError, sqlite3.Error) as error:
+            lock.release()
             raise DuchenneError(f"cannot write {path}: {error}. Choose another folder.") from error
-        journal = cls(path, connection)
+        journal = cls(path, connection, lock)
         journal.set_meta(**meta)
         journal.commit()
         return journal
@@ -223,7 +230,7 @@ class Journal:
         if not len(stamps):
             return
         data, lengths = _encode(samples)
-        crc = zlib.crc32(data, zlib.crc32(stamps.tobytes()))
+        crc = _checksum(stream_id, len(stamps), stamps.tobytes(), data, lengths)
         self._begin()
         self._connection.execute(
             "INSERT INTO chunks(stream, n, received_s, timestamps, data, lengths, crc) "
@@ -250,10 +257,6 @@ class Journal:
 
     def commit(self) -> None:
         """Make everything so far visible and safe against a crash of the process."""
-        now = time.time()
-        if now - self._last_heartbeat >= HEARTBEAT_INTERVAL_S:
-            self._last_heartbeat = now
-            self.set_meta(heartbeat_unix_s=now)
         if self._connection.in_transaction:
             self._connection.execute("COMMIT")
 
@@ -271,6 +274,7 @@ class Journal:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._connection.close()
+            self._lock.release()
 
     def _begin(self) -> None:
         if not self._connection.in_transaction:
@@ -301,6 +305,7 @@ class JournalReader:
     def __init__(self, path: Path, *, read_only: bool = True) -> None:
         self.path = path
         self.damaged: list[str] = []
+        self.dropped: dict[int, list[tuple[int, int]]] = {}
         if not path.is_file():
             raise DuchenneError(f"{path} does not exist: name the .journal file of a recording.")
         mode = "ro" if read_only else "rw"
@@ -310,6 +315,8 @@ class JournalReader:
             )
             (application,) = self._connection.execute("PRAGMA application_id").fetchone()
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
+            raise DuchenneError(f"{path} cannot be read now: {error}.") from error
         except sqlite3.DatabaseError as error:
             raise DuchenneError(f"{path} is not a Duchenne journal ({error}).") from error
         if application != APPLICATION_ID:
@@ -374,9 +381,12 @@ class JournalReader:
         return list(self._connection.execute("SELECT time_s, kind, detail FROM log ORDER BY rowid"))
 
     def counts(self) -> dict[int, int]:
-        """Return the number of committed samples of each stream."""
-        rows = self._connection.execute("SELECT stream, SUM(n) FROM chunks GROUP BY stream")
-        return dict(rows.fetchall())
+        """Return the number of committed samples of each stream; empty if the file is damaged."""
+        try:
+            rows = self._connection.execute("SELECT stream, SUM(n) FROM chunks GROUP BY stream")
+            return dict(rows.fetchall())
+        except sqlite3.DatabaseError:
+            return {}
 
     def last_received_s(self) -> dict[int, float]:
         """Return when the newest samples of each stream were drained, on the recorder's LSL clock."""
@@ -386,17 +396,62 @@ class JournalReader:
         return dict(rows.fetchall())
 
     def chunks(self, stream: StoredStream) -> Iterator[Chunk]:
-        """Yield the intact chunks of a stream in order; damaged ones are listed in `damaged`."""
-        rows = self._connection.execute(
-            "SELECT id, n, timestamps, data, lengths, crc FROM chunks WHERE stream=? ORDER BY id",
-            (stream.id,),
-        )
-        for number, n, timestamps, data, lengths, crc in rows:
-            if zlib.crc32(data, zlib.crc32(timestamps)) != crc:
+        """Yield the intact chunks of a stream in order.
+
+        Damaged ones, and places of the file that cannot be read, are listed in `damaged`; how many samples
+        of the stream went before each damaged chunk, and how many were in it, in `dropped`.
+        """
+        before = 0
+        for number, n, received, timestamps, data, lengths, crc in self._rows(stream):
+            if _checksum(stream.id, n, timestamps, data, lengths) == crc:
+                stamps = np.frombuffer(timestamps, dtype="<f8")
+                yield Chunk(stamps, _decode(stream.info, n, data, lengths), received)
+            else:
                 self.damaged.append(f"chunk {number} of stream {stream.info.name}, {n} samples")
-                continue
-            stamps = np.frombuffer(timestamps, dtype="<f8")
-            yield Chunk(stamps, _decode(stream.info, n, data, lengths))
+                self.dropped.setdefault(stream.id, []).append((before, n))
+            before += n
+
+    def _rows(self, stream: StoredStream) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a stream, going on behind pages that cannot be read."""
+        columns = "id, n, received_s, timestamps, data, lengths, crc"
+        last = 0
+        while True:
+            try:
+                for row in self._connection.execute(
+                    f"SELECT {columns} FROM chunks WHERE stream=? AND id>? ORDER BY id",  # noqa: S608
+                    (stream.id, last),
+                ):
+                    last = row[0]
+                    yield row
+            except sqlite3.DatabaseError as error:
+                following = self._next_readable(last)
+                self.damaged.append(f"stream {stream.info.name} behind chunk {last}: {error}")
+                if following is None:
+                    return
+                last = following - 1
+            else:
+                return
+
+    def _next_readable(self, last: int) -> int | None:
+        """Return the first chunk behind `last` that can be read again, None if there is none."""
+        with contextlib.suppress(sqlite3.DatabaseError):
+            (newest,) = self._connection.execute("SELECT MAX(id) FROM chunks").fetchone()
+            for number in range(last + 2, (newest or 0) + 1):
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    row = self._connection.execute(
+                        "SELECT length(data) FROM chunks WHERE id=?", (number,)
+                    ).fetchone()
+                    if row is not None:
+                        return number
+        return None
+
+
+def _checksum(stream_id: int, n: int, timestamps: bytes, data: bytes, lengths: bytes | None) -> int:
+    """Return the CRC-32 of everything that a chunk holds."""
+    crc = zlib.crc32(struct.pack("<qq", stream_id, n))
+    for part in (timestamps, data, lengths or b""):
+        crc = zlib.crc32(part, crc)
+    return crc
 
 
 def _encode(

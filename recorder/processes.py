@@ -144,7 +144,9 @@ class Child:
     def _hear_error(self, line: str) -> None:
         self._errors.append(line)
         if self._on_error_line is not None:
-            self._on_error_line(line)
+            # Whatever the listener meets, reading goes on: a full pipe would hold up the process.
+            with contextlib.suppress(Exception):
+                self._on_error_line(line)
 
     def _reader(self, stream: IO[str] | None, put: Callable[[str], None]) -> threading.Thread:
         def read() -> None:

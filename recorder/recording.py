@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from duchenne.protocols.markers import decode
-from duchenne.recorder.archive import FORMAT, FORMAT_VERSION
 from duchenne.recorder.certificate import StreamCertificate
 from duchenne.recorder.clock import correct, dejitter, fit_offsets
 from duchenne.recorder.journal import Segment
+from duchenne.recorder.session_file import FORMAT, FORMAT_VERSION
 from duchenne.recorder.streams import Channel, StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
@@ -81,6 +81,11 @@ class Stream:
             for row in self._node["segments"][:]
         )
 
+    @property
+    def _received(self) -> npt.NDArray[np.float64] | None:
+        """Chunk starts and arrival times, shape (c, 2); None in files that do not have them."""
+        return self._node["received"][:] if "received" in self._node else None
+
     def derive_times_s(self, *, smooth: bool | None = None) -> npt.NDArray[np.float64]:
         """Derive the times again from the stamps and the clock offsets.
 
@@ -94,7 +99,9 @@ class Stream:
         ndarray, shape (n,)
             Seconds from ``session_start``.
         """
-        times = correct(self.timestamps, fit_offsets(self.clock_offsets))
+        uncertainty = self._node["clock_offset_uncertainty"][:]
+        measured = np.column_stack([self.clock_offsets, uncertainty])
+        times = correct(self.timestamps, fit_offsets(measured), self._received)
         if smooth if smooth is not None else not self.info.can_drop_samples:
             starts = tuple(segment.start_index for segment in self.segments)
             times = dejitter(times, self.info.nominal_srate_hz, boundaries=starts)

@@ -46,7 +46,7 @@ def growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -
         name,
         shape=(0,) if width is None else (0, width),
         maxshape=(None,) if width is None else (None, width),
-        chunks=(rows,) if width is None else (rows, width),
+        chunks=(rows,) if width is None else (rows, max(width, 1)),
         dtype=dtype,
         compression=None if text else "gzip",
         compression_opts=None if text else 1,

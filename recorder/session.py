@@ -11,20 +11,19 @@ import json
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pylsl
-import yaml
-
 from duchenne import __version__
 from duchenne.recorder.archive import journal_path_for
-from duchenne.recorder.journal import JournalReader
+from duchenne.recorder.devices import Device, tracker_on_network
+from duchenne.recorder.ending import Interrupts, journal_state, let_seal
 from duchenne.recorder.processes import Child
 from duchenne.recorder.sources.registry import load_source
+from duchenne.recorder.study_folder import start_study
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 60.0
 STREAMS_TIMEOUT_S = 30.0
-FIND_TRACKER_S = 3.0
 STOP_UNHEARD_S = 20.0
 WATCH_INTERVAL_S = 0.1
 ABORTED = 3
@@ -92,21 +90,6 @@ class Outcome:
     aborted: bool
 
 
-@dataclass(frozen=True)
-class _Device:
-    """A stream to record and the source process that feeds it, if we start one."""
-
-    stream: str
-    predicate: str
-    label: str
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether it reacts to the markers of the display."""
-        return any(argument.startswith("markers_source_id=") for argument in self.arguments)
-
-
 @dataclass
 class SessionRunner:
     """Runs one session from start to sealed file.
@@ -118,6 +101,8 @@ class SessionRunner:
         Receives one line about anything the operator should know.
     on_step : callable
         Receives the step number, the number of steps, and what is shown.
+
+    A console that is gone (OSError, ValueError of either) never ends a session.
     """
 
     request: SessionRequest
@@ -127,6 +112,9 @@ class SessionRunner:
     _children: list[Child] = field(default_factory=list)
     _restarted: set[str] = field(default_factory=set)
     _given_up: set[str] = field(default_factory=set)
+    _interrupts: Interrupts = field(default_factory=Interrupts)
+    _begun: bool = False
+    _journal_named: bool = False
 
     def run(self) -> Outcome:
         """Run the session.
@@ -140,7 +128,11 @@ class SessionRunner:
         target = self.request.name.session_file(self.request.study)
         refuse_existing(target)
         devices = self._devices()
-        _start_study(self.request.study, self.request.name)
+        start_study(self.request.study, self.request.name)
+        with self._interrupts:
+            return self._run(target, devices)
+
+    def _run(self, target: Path, devices: list[Device]) -> Outcome:
         try:
             with tempfile.TemporaryDirectory(prefix="duchenne-") as folder:
                 facts = Path(folder) / "facts.json"
@@ -159,28 +151,48 @@ class SessionRunner:
                     if device.is_simulated:
                         source.wait_for_line(f"hears {self._display_id}-markers", READY_TIMEOUT_S)
                 self._wait_until_recording(recorder, journal_path_for(target))
-            display.send("start")
             aborted = self._watch(display, recorder, sources)
             return self._finish(recorder, target, aborted=aborted)
         finally:
-            for child in reversed(self._children):
-                child.stop()
+            self._end(target)
 
-    def _devices(self) -> list[_Device]:
+    def _end(self, target: Path) -> None:
+        """End what still runs: the display, then the recorder, which may take long, then the sources."""
+        self._interrupts.ending = True
+        journal = journal_path_for(target)
+        order = {"display": 0, "recorder": 1}
+        for child in sorted(self._children, key=lambda child: order.get(child.name, 2)):
+            if child.name == "recorder":
+                let_seal(child, journal, self._interrupts, self._tell)
+            child.stop()
+            if child.name == "recorder" and child.exit_code == 0 and not self._begun:
+                target.unlink(missing_ok=True)  # nothing was shown: it would only block the label
+        if journal.exists() and not self._journal_named:
+            self._tell(f"{journal} is kept: run `duchenne recover {journal}`")
+
+    def _tell(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self.tell(line)
+
+    def _show_step(self, step: int, of: int, label: str) -> None:
+        with suppress(OSError, ValueError):
+            self.on_step(step, of, label)
+
+    def _devices(self) -> list[Device]:
         found = [self._eyetracker(), self._camera()]
         return [device for device in found if device is not None]
 
-    def _eyetracker(self) -> _Device | None:
+    def _eyetracker(self) -> Device | None:
         choice = self.request.eyetracker
         if choice == "none":
             return None
         if choice == "lsl":
-            return _tracker_on_network()
+            return tracker_on_network()
         load_source(choice)  # an unknown name is refused before anything starts
         settings = self._simulated_settings(choice)
         return self._source("Gaze", choice, "eye tracker", settings)
 
-    def _camera(self) -> _Device | None:
+    def _camera(self) -> Device | None:
         choice = self.request.camera
         if choice == "none":
             return None
@@ -189,13 +201,13 @@ class SessionRunner:
             return self._source("FaceVideo", name, "camera", self._simulated_settings(name))
         return self._source("FaceVideo", "camera", "camera", {"device": choice})
 
-    def _source(self, stream: str, source: str, label: str, settings: Mapping[str, str]) -> _Device:
+    def _source(self, stream: str, source: str, label: str, settings: Mapping[str, str]) -> Device:
         source_id = f"duchenne-{stream.lower()}-{self._token}"
         arguments = ["sources", "start", source, "--source-id", source_id]
         arguments += ["--stop-unheard", str(STOP_UNHEARD_S)]
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
-        return _Device(stream, f"starts-with(source_id,'{source_id}')", label, tuple(arguments))
+        return Device(stream, f"starts-with(source_id,'{source_id}')", label, tuple(arguments))
 
     def _simulated_settings(self, source: str) -> dict[str, str]:
         if not source.startswith(SIMULATED):
@@ -229,8 +241,8 @@ class SessionRunner:
             arguments += ["--headless", "--simulated"]
         return self._start("display", arguments)
 
-    def _start_recorder(self, target: Path, devices: list[_Device], facts: Path) -> Child:
-        arguments = ["record", "--out", str(target), "--meta", str(facts)]
+    def _start_recorder(self, target: Path, devices: list[Device], facts: Path) -> Child:
+        arguments = ["record", "--out", str(target), "--meta", str(facts), "--discard-unstarted"]
         arguments += [
             "--wait",
             str(READY_TIMEOUT_S + STREAMS_TIMEOUT_S),
@@ -247,7 +259,7 @@ class SessionRunner:
     def _hear_recorder(self, line: str) -> None:
         # The display's own end is seen by watching its process.
         if line.startswith("stream ") and not line.startswith(DISPLAY_STREAMS):
-            self.tell(line)
+            self._tell(line)
 
     def _wait_until_recording(self, recorder: Child, journal: Path) -> None:
         deadline = time.monotonic() + STREAMS_TIMEOUT_S
@@ -256,7 +268,7 @@ class SessionRunner:
             if recorder.exit_code is not None:
                 raise DuchenneError(recorder.last_words())
             if journal.exists():
-                state = _journal_state(journal)
+                state = journal_state(journal)
                 if state == "recording":
                     return
             time.sleep(WATCH_INTERVAL_S)
@@ -265,56 +277,64 @@ class SessionRunner:
             "Check that the streams deliver with `duchenne sources list`."
         )
 
-    def _watch(self, display: Child, recorder: Child, sources: dict[_Device, Child]) -> bool:
+    def _watch(self, display: Child, recorder: Child, sources: dict[Device, Child]) -> bool:
         """Follow the presentation to its end; return whether it was aborted."""
         try:
+            self._begun = True
+            display.send("start")
             while display.exit_code is None:
                 self._follow(display)
                 if recorder.exit_code is not None:
-                    display.send("abort")
-                    display.wait(READY_TIMEOUT_S)
+                    self._abort(display)
                     break
                 self._keep_alive(sources)
                 time.sleep(WATCH_INTERVAL_S)
         except KeyboardInterrupt:
-            self.tell("interrupted: ending the session; what was recorded is kept")
-            display.send("abort")
-            display.wait(READY_TIMEOUT_S)
+            self._tell("interrupted: ending the session; what was recorded is kept")
+            self._abort(display)
         self._follow(display)
         code = display.exit_code
         if code not in (0, ABORTED):
-            self.tell(f"the display failed: {display.last_words()}")
+            self._tell(f"the display failed: {display.last_words()}")
         return code != 0
+
+    def _abort(self, display: Child) -> None:
+        display.send("abort")
+        if display.wait(READY_TIMEOUT_S) is None:
+            display.stop()
 
     def _follow(self, display: Child) -> None:
         for line in display.lines():
             if line.startswith("{"):
                 step = json.loads(line)
-                self.on_step(int(step["step"]), int(step["of"]), str(step["label"]))
+                self._show_step(int(step["step"]), int(step["of"]), str(step["label"]))
 
-    def _keep_alive(self, sources: dict[_Device, Child]) -> None:
+    def _keep_alive(self, sources: dict[Device, Child]) -> None:
         """Start a source that has died once more; say so."""
         for device, child in list(sources.items()):
             if child.exit_code is None or device.stream in self._given_up:
                 continue
             if device.stream in self._restarted:
                 self._given_up.add(device.stream)
-                self.tell(
+                self._tell(
                     f"{device.label} ended again ({child.last_words()}): the session goes on without it"
                 )
                 continue
             self._restarted.add(device.stream)
-            self.tell(f"{device.label} ended ({child.last_words()}): starting it once more")
+            self._tell(f"{device.label} ended ({child.last_words()}): starting it once more")
             sources[device] = self._start(device.label, list(device.arguments))
 
     def _finish(self, recorder: Child, target: Path, *, aborted: bool) -> Outcome:
         journal = journal_path_for(target)
         died = recorder.exit_code
         if died is None:
-            self.on_step(0, 0, "sealing the session file")
-            recorder.interrupt()
-            died = recorder.wait()
+            self._interrupts.ending = True
+            self._show_step(0, 0, "sealing the session file")
+            let_seal(recorder, journal, self._interrupts, self._tell)
+            recorder.stop()
+            died = recorder.exit_code
         if died != 0 or not target.exists():
+            self._journal_named = journal.exists()
             where = (
                 f"run `duchenne recover {journal}`" if journal.exists() else "nothing was recorded"
             )
@@ -369,47 +389,3 @@ def session_facts(request: SessionRequest) -> dict[str, Any]:
         else str(request.stimuli.folder),
         "participant_answers": {},
     }
-
-
-def _tracker_on_network() -> _Device:
-    found = pylsl.resolve_byprop("type", "Gaze", minimum=1, timeout=FIND_TRACKER_S)
-    if not found:
-        others = ", ".join(sorted({info.name() for info in pylsl.resolve_streams(wait_time=1.0)}))
-        raise DuchenneError(
-            f"No stream of type Gaze; found {others or 'no stream at all'}. "
-            "Start the tracker, or pass --eyetracker simulated or --eyetracker none."
-        )
-    if len(found) > 1:
-        names = ", ".join(f"{info.name()} on {info.hostname()}" for info in found)
-        raise DuchenneError(f"{len(found)} streams of type Gaze ({names}): leave only one running.")
-    info = found[0]
-    identity = f"source_id='{info.source_id()}'" if info.source_id() else f"uid='{info.uid()}'"
-    return _Device(info.name(), identity, f"eye tracker {info.name()}")
-
-
-def _journal_state(journal: Path) -> str:
-    try:
-        with JournalReader(journal) as reader:
-            return str(reader.meta.get("state", ""))
-    except DuchenneError:
-        return ""  # the file is being made
-
-
-def _start_study(study: Path, name: SessionName) -> None:
-    """Make the study folder, its description and its list of participants."""
-    try:
-        name.source_folder(study).mkdir(parents=True, exist_ok=True)
-        description = study / "study.yaml"
-        if not description.exists():
-            text = yaml.safe_dump({"name": study.resolve().name, "duchenne_version": __version__})
-            description.write_text(text, encoding="utf-8")
-        table = study / "participants.tsv"
-        label = f"sub-{name.participant}"
-        known = pd.read_csv(table, sep="\t", dtype=str) if table.exists() else None
-        if known is None:
-            table.write_text(f"participant_id\n{label}\n", encoding="utf-8")
-        elif label not in set(known["participant_id"]):
-            known.loc[len(known), "participant_id"] = label
-            known.to_csv(table, sep="\t", index=False, na_rep="n/a")
-    except OSError as error:
-        raise DuchenneError(f"cannot write the study folder {study}: {error}") from error

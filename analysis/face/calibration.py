@@ -19,8 +19,8 @@ MIN_HABITUAL_FRAMES = 25
 # An Action Unit occurs above this percentile of the person's neutral phase, and from intensity 2.
 NEUTRAL_PERCENTILE = 97.5
 MIN_OCCURRENCE = 2.0
-# A neutral percentile above this comes from blinks (AU45) and is not used.
-MAX_THRESHOLD = 4.0
+# People blink in their neutral phase: blinks and closed eyes occur from intensity 2.
+EYELIDS = ("AU43", "AU45")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Calibration:
     windows_s : tuple of (start, end)
         The neutral phase, in the caller's seconds.
     threshold : (n_aus,) float64
-        Intensity above which an Action Unit occurs, besides being at least 2.
+        Intensity above which an Action Unit occurs, besides being at least 2: the 97.5th percentile
+        of the neutral phase; 0 for blinks and closed eyes, and without a neutral phase.
+    au_names : tuple of str
+        What the thresholds belong to.
     """
 
     source: str
@@ -47,13 +50,26 @@ class Calibration:
     n_frames: int
     windows_s: tuple[tuple[float, float], ...] = ()
     threshold: FloatArray = field(default_factory=lambda: np.zeros(0))
+    au_names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is written beside the results."""
+        """Return what is written beside the results.
+
+        Returns
+        -------
+        dict
+            ``source``, ``n_frames``, ``windows_s`` and ``occurrence_threshold``: for each Action Unit
+            the intensity, at least 2, from which (2) or above which (more than 2) it occurs.
+        """
+        limits = np.maximum(self.threshold, MIN_OCCURRENCE)
         return {
             "source": self.source,
             "n_frames": self.n_frames,
             "windows_s": [list(window) for window in self.windows_s],
+            "occurrence_threshold": {
+                name: round(float(limit), 4)
+                for name, limit in zip(self.au_names, limits, strict=False)
+            },
         }
 
 
@@ -91,30 +107,38 @@ def calibrate(
         neutral |= (times_s >= start) & (times_s < end)
     windows = tuple((float(start), float(end)) for start, end in windows_s)
     phase = neutral & measured
-    n_aus = len(backend.au_names)
+    names = backend.au_names
     if phase.sum() >= MIN_NEUTRAL_FRAMES:
         level = np.median(features[phase], axis=0)
-        at_rest = backend.intensities(features[phase], level)
-        threshold = np.nanpercentile(at_rest, NEUTRAL_PERCENTILE, axis=0)
-        return Calibration("neutral phase", level, int(phase.sum()), windows, threshold)
+        threshold = _thresholds(names, backend.intensities(features[phase], level))
+        return Calibration("neutral phase", level, int(phase.sum()), windows, threshold, names)
+    none = np.zeros(len(names))
     if not still and measured.sum() >= MIN_HABITUAL_FRAMES:
         habitual = np.median(features[measured], axis=0)
         level = np.where(backend.personal, habitual, backend.typical_neutral)
-        return Calibration("habitual face", level, int(measured.sum()), (), np.zeros(n_aus))
-    return Calibration("typical face", backend.typical_neutral, 0, (), np.zeros(n_aus))
+        return Calibration("habitual face", level, int(measured.sum()), (), none, names)
+    return Calibration("typical face", backend.typical_neutral, 0, (), none, names)
+
+
+def _thresholds(names: tuple[str, ...], at_rest: FloatArray) -> FloatArray:
+    """Return the percentile of each Action Unit in the neutral phase; 0 where there is none."""
+    thresholds = np.zeros(len(names))
+    for i, name in enumerate(names):
+        known = at_rest[np.isfinite(at_rest[:, i]), i]
+        if len(known) and not name.startswith(EYELIDS):
+            thresholds[i] = np.percentile(known, NEUTRAL_PERCENTILE)
+    return thresholds
 
 
 def occurrence(intensities: FloatArray, calibration: Calibration) -> FloatArray:
     """Return 1 where an Action Unit occurs, 0 where not, NaN where not measured.
 
-    It occurs from intensity 2 and above the 97.5th percentile of the person's neutral phase;
-    without a neutral phase from intensity 2. A percentile near the maximum (blinks, for AU45) is
-    not used: an action that fills the neutral phase's tail counts from intensity 2 too.
+    It occurs from intensity 2 and above the 97.5th percentile of the person's neutral phase. Blinks
+    and closed eyes (AU45, AU43), and everything without a neutral phase, occur from intensity 2.
 
     Returns
     -------
     (n, n_aus) float64
     """
-    limit = np.where(calibration.threshold > MAX_THRESHOLD, 0.0, calibration.threshold)
-    occurs = (intensities >= MIN_OCCURRENCE) & (intensities > limit)
+    occurs = (intensities >= MIN_OCCURRENCE) & (intensities > calibration.threshold)
     return np.where(np.isfinite(intensities), occurs.astype(np.float64), np.nan)

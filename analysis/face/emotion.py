@@ -2,10 +2,16 @@
 
 What is reported is the match of an expression with a prototype, not an emotion that was felt.
 
-A prototype's score is ``Σ r·I/5 / Σ r`` over its Action Units that are measured, with ``I`` the
-intensity (0–5; the stronger one of alternatives) and ``r`` the weight of the Action Unit (1 unless
-given). It counts only where its core is active: all core units occur (intensity from 2 and above
-the neutral phase, see :func:`duchenne.analysis.face.calibration.occurrence`).
+A prototype's score is ``Σ r·I/5 / Σ r`` over its Action Units that are measured in the frame, with
+``I`` the intensity (0–5; the stronger one of alternatives) and ``r`` the weight of the Action Unit
+(1 unless given; the larger one of alternatives). It counts only where its core is active: all core
+units occur (intensity from 2 and above the neutral phase, see
+:func:`duchenne.analysis.face.calibration.occurrence`).
+
+A one-sided prototype is scored on each side by itself. A unit acts on one side when it occurs
+there, does not occur on the other side, and the sides differ by at least 1. The core must act on
+one side; each other unit must act on the same side or occur on neither, so that a smile on both
+sides is never contempt, with whatever dimple.
 
 ========== ======================= =============
 prototype  Action Units            core
@@ -16,7 +22,7 @@ surprise   1 + 2 + 5 + 26|27       1, 2
 fear       1 + 2 + 4 + 5 + 7 + 20 + 26  4, 20
 anger      4 + 5 + 7 + 23|24       4, 7|5
 disgust    9|10 + 15|17            9|10
-contempt   12 + 14 on one side     14 on one side
+contempt   12 + 14 on one side     14 on that side
 ========== ======================= =============
 
 References
@@ -85,11 +91,12 @@ class PrototypeMatch:
     ----------
     label : (n,) object
         The prototype with the highest score (of equal ones, that with more Action Units);
-        ``neutral`` where no assessed Action Unit occurs,
-        ``none`` where some occur without a prototype, ``not_assessable`` where the frame is not
-        measured.
+        where none matches, ``not_assessable`` when the frame is not measured or leaves open whether
+        a prototype's core is active, else ``none`` when some Action Unit of the prototypes occurs,
+        else ``neutral`` when all of them are measured, else ``not_assessable``.
     scores : mapping of str to (n,) float64
-        0 to 1 where the core is active, 0 where it is not, NaN where it is not assessable.
+        0 to 1 where the core is active, 0 where a core unit does not occur, NaN where that is not
+        known.
     coverage : mapping of str to float
         Share of the prototype's Action Units that are measured at all; 0 where a core unit is not,
         so that the prototype is not assessable.
@@ -110,8 +117,8 @@ def match_prototypes(
     Parameters
     ----------
     intensities : mapping of str to (n,) float64
-        ``"AU01"`` … and one-sided ``"AU12L"`` …; 0 to 5, NaN = not measured. An Action Unit that
-        is not in the mapping is not measured.
+        ``"AU01"`` … and one-sided ``"AU12L"`` …; 0 to 5, NaN = not measured in the frame. What is
+        never measured must not be in the mapping: it keeps no frame from being neutral.
     occurrences : mapping of str to (n,) float64
         0, 1 or NaN, for the same names.
     weights : mapping of str to float, optional
@@ -129,7 +136,7 @@ def match_prototypes(
             scores[prototype.name] = _one_sided_score(prototype, intensities, occurrences, weights)
         else:
             scores[prototype.name] = _score(prototype, intensities, occurrences, weights)
-    return PrototypeMatch(_labels(n, scores, occurrences), scores, coverage)
+    return PrototypeMatch(_labels(n, scores, occurrences, coverage), scores, coverage)
 
 
 def _measured(names: tuple[str, ...], available: Mapping[str, FloatArray]) -> tuple[str, ...]:
@@ -153,16 +160,33 @@ def _score(
     occurrences: Mapping[str, FloatArray],
     weights: Mapping[str, float],
 ) -> FloatArray:
-    entries = [m for entry in prototype.units if (m := _measured(entry, intensities))]
-    strengths = np.stack([np.max([intensities[au] for au in entry], axis=0) for entry in entries])
-    entry_weights = np.array([max(weights.get(au, 1.0) for au in entry) for entry in entries])
-    core = np.stack(
-        [
-            np.max([occurrences[au] for au in _measured(entry, occurrences)], axis=0)
-            for entry in prototype.core
-        ]
-    ).min(axis=0)
-    total = entry_weights @ strengths / 5.0 / entry_weights.sum()
+    strengths, entry_weights = [], []
+    for entry in prototype.units:
+        if names := _measured(entry, intensities):
+            values = np.stack([intensities[au] for au in names])
+            alternatives = np.array([[weights.get(au, 1.0)] for au in names])
+            strengths.append(np.fmax.reduce(values))
+            entry_weights.append(np.where(np.isfinite(values), alternatives, 0.0).max(axis=0))
+    core = [
+        np.fmax.reduce([occurrences[au] for au in _measured(entry, occurrences)])
+        for entry in prototype.core
+    ]
+    # What is known to be inactive decides, whatever the other units did.
+    state = np.fmin.reduce(core)
+    state = np.where((state > 0) & np.isnan(core).any(axis=0), np.nan, state)
+    return _counted(state, _weighted(strengths, entry_weights))
+
+
+def _weighted(strengths: list[FloatArray], weights: list[FloatArray]) -> FloatArray:
+    """Return the weighted mean of intensities as a share of 5; NaN where none is measured."""
+    values, shares = np.stack(strengths), np.stack(weights)
+    shares = np.where(np.isfinite(values), shares, 0.0)
+    total = shares.sum(axis=0)
+    summed = (shares * np.nan_to_num(values)).sum(axis=0) / 5.0
+    return np.where(total > 0, summed / np.where(total > 0, total, 1.0), np.nan)
+
+
+def _counted(core: FloatArray, total: FloatArray) -> FloatArray:
     return np.where(np.isnan(core), np.nan, np.where(core > 0, total, 0.0))
 
 
@@ -172,42 +196,69 @@ def _one_sided_score(
     occurrences: Mapping[str, FloatArray],
     weights: Mapping[str, float],
 ) -> FloatArray:
-    """Score each side by itself; it counts where the core acts on that side only."""
+    """Score each side by itself; it counts where the units act on that side only."""
     core = prototype.core[0][0]
-    units = [e[0] for e in prototype.units if f"{e[0]}L" in intensities]
-    unit_weights = np.array([weights.get(au, 1.0) for au in units])
-    best: FloatArray | None = None
+    units = [e[0] for e in prototype.units if all(f"{e[0]}{side}" in intensities for side in "LR")]
+    scores = []
     for side, other in ("LR", "RL"):
-        difference = intensities[f"{core}{side}"] - intensities[f"{core}{other}"]
-        active = (
-            (occurrences[f"{core}{side}"] > 0)
-            & (occurrences[f"{core}{other}"] == 0)
-            & (difference >= MIN_ASYMMETRY)
-        )
-        strengths = np.stack([intensities[f"{au}{side}"] for au in units])
-        total = unit_weights @ strengths / 5.0 / unit_weights.sum()
-        score = np.where(np.isnan(difference), np.nan, np.where(active, total, 0.0))
-        best = score if best is None else np.maximum(best, score)
-    assert best is not None
-    return best
+        state = _acts_on(core, side, other, intensities, occurrences)
+        for au in units:
+            if au != core:
+                here, there = occurrences[f"{au}{side}"], occurrences[f"{au}{other}"]
+                elsewhere = (here > 0) | (there > 0)
+                acts = _acts_on(au, side, other, intensities, occurrences)
+                state = np.where(elsewhere & ~(acts > 0) & (state > 0), 0.0, state)
+        strengths = [intensities[f"{au}{side}"] for au in units]
+        unit_weights = [np.full(len(state), weights.get(au, 1.0)) for au in units]
+        scores.append(_counted(state, _weighted(strengths, unit_weights)))
+    return np.asarray(np.maximum(*scores), np.float64)
+
+
+def _acts_on(
+    au: str,
+    side: str,
+    other: str,
+    intensities: Mapping[str, FloatArray],
+    occurrences: Mapping[str, FloatArray],
+) -> FloatArray:
+    """Return 1 where an Action Unit acts on this side only, 0 where not, NaN where not known."""
+    here, there = f"{au}{side}", f"{au}{other}"
+    difference = intensities[here] - intensities[there]
+    acts = (occurrences[here] > 0) & (occurrences[there] == 0) & (difference >= MIN_ASYMMETRY)
+    return np.where(np.isnan(difference), np.nan, acts.astype(np.float64))
 
 
 def _labels(
-    n: int, scores: Mapping[str, FloatArray], occurrences: Mapping[str, FloatArray]
+    n: int,
+    scores: Mapping[str, FloatArray],
+    occurrences: Mapping[str, FloatArray],
+    coverage: Mapping[str, float],
 ) -> NDArray[np.object_]:
-    assessed = sorted({au for p in PROTOTYPES for entry in p.units for au in entry})
-    used = [occurrences[au] for au in assessed if au in occurrences]
+    used = [occurrences[au] for au in _assessed(occurrences)]
     label = np.full(n, NOT_ASSESSABLE, dtype=object)
     if not used:
         return label
     units = np.stack(used)
     table = np.stack([scores[name] for name in EXPRESSIONS])
-    measured = np.isfinite(units).any(axis=0) & np.isfinite(table).any(axis=0)
-    ranked = np.where(np.isfinite(table), table, 0.0)
-    best = (ranked + _TIE_BREAK[:, None]).argmax(axis=0)
+    assessable = np.isfinite(table)
+    measured = np.isfinite(units).any(axis=0) & assessable.any(axis=0)
+    # Open: the core of a prototype that other frames allow to assess is not known in this one.
+    ever = np.array([coverage[name] > 0 for name in EXPRESSIONS])
+    is_open = (~assessable & ever[:, None]).any(axis=0)
     active = (np.nan_to_num(units) > 0).any(axis=0)
-    label[measured] = NONE
-    label[measured & ~active] = NEUTRAL
+    label[measured & ~is_open & active] = NONE
+    label[measured & ~is_open & ~active & np.isfinite(units).all(axis=0)] = NEUTRAL
+    ranked = np.where(assessable, table, 0.0)
+    best = (ranked + _TIE_BREAK[:, None]).argmax(axis=0)
     matched: BoolArray = measured & (ranked.max(axis=0) > 0)
     label[matched] = np.array(EXPRESSIONS, dtype=object)[best[matched]]
     return label
+
+
+def _assessed(available: Mapping[str, FloatArray]) -> list[str]:
+    """Return the Action Units of the prototypes that are measured; sides where only they are."""
+    names = sorted({au for p in PROTOTYPES for entry in p.units for au in entry})
+    found = []
+    for au in names:
+        found += [au] if au in available else [f"{au}{s}" for s in "LR" if f"{au}{s}" in available]
+    return found

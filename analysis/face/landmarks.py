@@ -114,6 +114,7 @@ class FaceTracker:
         self._scanner: Any = None
         self._tracker: Any = None
         self._warm = False
+        self._clock = _RunningClock()
         self._last_ms = -1
         self._next_scan_s = -np.inf
         self._bystanders: list[FloatArray] = []
@@ -147,7 +148,8 @@ class FaceTracker:
         Parameters
         ----------
         frames : iterable of (frame index, time in seconds, (height, width, 3) uint8 RGB or None)
-            None stands for a frame that could not be decoded.
+            None stands for a frame that could not be decoded. Where time goes back (a camera's clock
+            was set), tracking goes on as if it had not.
         keep_images : bool, default False
             Keep the pictures, for backends that read pixels.
 
@@ -165,7 +167,8 @@ class FaceTracker:
             sizes.append(
                 (image.shape[1], image.shape[0]) if image is not None else (np.nan, np.nan)
             )
-            face = None if image is None else self._face(image, time_s)
+            running_s = self._clock.at(time_s)
+            face = None if image is None else self._face(image, running_s)
             found.append(face or _NO_FACE)
             images.append(image if keep_images else None)
         n = len(places)
@@ -212,7 +215,7 @@ class FaceTracker:
             result = self._scanner.detect(_picture(image))
             boxes = _boxes(result, image)
             return (result, int(np.argmax(boxes[:, 2]))) if len(boxes) else None
-        # Time stamps must increase; those of a bad file that do not are moved on by 1 ms.
+        # Time stamps must increase; those that repeat are moved on by 1 ms.
         self._last_ms = max(self._last_ms + 1, round(time_s * 1000))
         covered = _cover(image, self._bystanders)
         result = self._tracker.detect_for_video(_picture(covered), self._last_ms)
@@ -252,6 +255,26 @@ class FaceTracker:
         assert self._last_box is not None
         distance = np.hypot(*(boxes[:, :2] - self._last_box[:2]).T)
         return np.asarray(distance / self._last_box[2], np.float64)
+
+
+class _RunningClock:
+    """Times that never go back: a step back counts as one more step as long as the last one."""
+
+    def __init__(self) -> None:
+        self._last_s = -np.inf
+        self._step_s = 0.0
+        self._shift_s = 0.0
+
+    def at(self, time_s: float) -> float:
+        """Return the running time of the next frame."""
+        running_s = time_s + self._shift_s
+        if running_s < self._last_s:
+            self._shift_s += self._last_s + self._step_s - running_s
+            running_s = self._last_s + self._step_s
+        elif np.isfinite(self._last_s):
+            self._step_s = running_s - self._last_s
+        self._last_s = running_s
+        return running_s
 
 
 def _picture(image: NDArray[np.uint8]) -> Any:

@@ -17,6 +17,7 @@ from duchenne.analysis.face.features import face_features
 from duchenne.analysis.face.frames import BoolArray, FloatArray, Image
 from duchenne.analysis.face.landmarks import FaceTracker
 from duchenne.analysis.face.quality import DEFAULT_LIMITS, QualityLimits, confidence, usable
+from duchenne.analysis.face.smoothing import median_step_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class FaceResult:
 
     @property
     def neutral(self) -> dict[str, Any]:
-        """Return how the neutral face was found: ``source``, ``n_frames``, ``windows_s``."""
+        """Return how the neutral face was found, and the thresholds that follow from it."""
         return self.calibration.to_dict()
 
 
@@ -217,8 +218,7 @@ def _quality(
     measured: _Measured, backend: AUBackend, coverage: Mapping[str, float]
 ) -> dict[str, Any]:
     n = len(measured.frame)
-    steps = np.diff(measured.time_s)
-    step_s = float(np.median(steps)) if len(steps) else np.nan
+    step_s = median_step_s(measured.time_s)
     return {
         "n_frames": n,
         "n_undecodable": int((~measured.readable).sum()),

@@ -38,7 +38,8 @@ class Losses:
     guard : ndarray of bool, shape (n,)
         Samples inside a loss, or so near to one that lids may have moved the signal.
     blink_guard : ndarray of bool, shape (n,)
-        Those that belong to a blink.
+        Those that belong to a blink or to a shorter loss, which for experts is one (lids that cover
+        the pupil only for a moment): every guarded loss up to 500 ms whose two ends were seen.
     """
 
     starts: Ints
@@ -64,9 +65,9 @@ def find_losses(valid: ArrayLike, t_s: ArrayLike, rate_hz: float) -> Losses:
     -----
     A loss of at least 6 ms (and two samples) is blanked together with 50 ms before and 80 ms after
     it, where lids cover the pupil; expert coders set blinks 46 ms before to 85 ms after the loss in
-    the recordings of Andersson et al. 2017. A blink is a loss of 50–500 ms (spontaneous closures last
-    100–400 ms: Schiffman 2001); longer is loss. A loss at an end of the recording or beside a gap of
-    the stream is no blink, as its length is unknown.
+    the recordings of Andersson et al. 2017. For counting, a blink is a loss of 50–500 ms
+    (spontaneous closures last 100–400 ms: Schiffman 2001); longer is loss. A loss at an end of the
+    recording or beside a gap of the stream is no blink, as its length is unknown.
     """
     seen = np.asarray(valid, dtype=bool)
     times = np.asarray(t_s, dtype=np.float64)
@@ -86,10 +87,11 @@ def find_losses(valid: ArrayLike, t_s: ArrayLike, rate_hz: float) -> Losses:
     gaps = gap_starts(times, rate_hz)
     whole = (starts > 0) & (stops < n)
     whole &= np.searchsorted(gaps, stops - 1, side="right") == np.searchsorted(gaps, starts - 1)
-    is_blink = whole & (duration_s >= BLINK_MIN_S) & (duration_s <= BLINK_MAX_S)
+    brief = whole & (duration_s <= BLINK_MAX_S)
+    is_blink = brief & (duration_s >= BLINK_MIN_S)
     before, after = round(GUARD_BEFORE_S * rate_hz), round(GUARD_AFTER_S * rate_hz)
     guard = fill_runs(starts - before, stops + after, n)
-    blink_guard = fill_runs(starts[is_blink] - before, stops[is_blink] + after, n)
+    blink_guard = fill_runs(starts[brief] - before, stops[brief] + after, n)
     return Losses(starts, stops, is_blink, guard, blink_guard)
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from duchenne.analysis.gaze.blinks import find_losses
+from duchenne.analysis.gaze.detectors.adaptive import detect_adaptive
+from duchenne.analysis.gaze.detectors.peers import PEERS
 from duchenne.analysis.gaze.ivt import detect_ivt
 from duchenne.analysis.gaze.labels import Label
-from duchenne.analysis.gaze.signal import sampling_rate_hz
+from duchenne.analysis.gaze.signal import fill_runs, runs, sampling_rate_hz
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-DEFAULT_DETECTOR = "ivt"
+DEFAULT_DETECTOR = "adaptive"
 STIMULUS_KINDS = ("image", "dots", "video")
 
 
@@ -87,7 +89,10 @@ def get_detector(name: str) -> Detector:
         ) from None
 
 
-register_detector(DEFAULT_DETECTOR)(detect_ivt)
+register_detector(DEFAULT_DETECTOR)(detect_adaptive)
+register_detector("ivt")(detect_ivt)
+for _name, _peer in PEERS.items():
+    register_detector(_name)(_peer)
 
 
 def label_samples(
@@ -117,7 +122,7 @@ def label_samples(
     -------
     ndarray of int8, shape (n,)
         0 none, 1 fixation, 2 saccade, 3 post-saccadic oscillation, 4 pursuit, 5 blink (a loss of
-        50–500 ms with its surroundings), 6 undefined (any other loss, or impossible movement).
+        6–500 ms with its surroundings), 6 undefined (any other loss, or impossible movement).
 
     Raises
     ------
@@ -153,11 +158,12 @@ def label_samples(
 
 def bridge_short_loss(labels: NDArray[np.int8], lost: NDArray[np.bool_]) -> NDArray[np.int8]:
     """Give lost samples too few for a blink or guard the label before them, if it is the one after."""
-    index = np.arange(labels.size)
-    before = np.maximum.accumulate(np.where(lost, -1, index))
-    after = np.minimum.accumulate(np.where(lost, labels.size, index)[::-1])[::-1]
-    inside = lost & (before >= 0) & (after < labels.size)
+    starts, stops = runs(lost)
+    inside = (starts > 0) & (stops < labels.size)
+    starts, stops = starts[inside], stops[inside]
+    before, after = labels[starts - 1], labels[stops]
     filled = labels.copy()
-    same = labels[before[inside]] == labels[after[inside]]
-    filled[inside] = np.where(same, labels[before[inside]], Label.NONE)
+    filled[fill_runs(starts, stops, labels.size)] = np.repeat(
+        np.where(before == after, before, Label.NONE), stops - starts
+    )
     return filled

@@ -109,7 +109,7 @@ class ScreenGeometry:
         )
 
     def to_deg(
-        self, x_px: ArrayLike, y_px: ArrayLike
+        self, x_px: ArrayLike, y_px: ArrayLike, distance_cm: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Turn screen pixels into degrees of visual angle from the screen centre.
 
@@ -120,6 +120,8 @@ class ScreenGeometry:
         ----------
         x_px, y_px : array_like
             Screen pixels, any shape; NaN stays NaN.
+        distance_cm : array_like, optional
+            Distance of the eye from the screen at each sample; the declared one where absent.
 
         Returns
         -------
@@ -128,9 +130,10 @@ class ScreenGeometry:
         """
         x_cm = (np.asarray(x_px, dtype=np.float64) / self.width_px - 0.5) * self.width_cm
         y_cm = (0.5 - np.asarray(y_px, dtype=np.float64) / self.height_px) * self.height_cm
+        far_cm = np.asarray(self.distance_cm if distance_cm is None else distance_cm, np.float64)
         return (
-            np.degrees(np.arctan(x_cm / self.distance_cm)),
-            np.degrees(np.arctan(y_cm / self.distance_cm)),
+            np.degrees(np.arctan(x_cm / far_cm)),
+            np.degrees(np.arctan(y_cm / far_cm)),
         )
 
     def deg_to_px(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,33 @@ GAZE_COLUMNS = (
     "left_x", "left_y", "right_x", "right_y", "left_pupil", "right_pupil", "left_valid", "right_valid",
     "x", "y", "pupil", "valid",
 )  # fmt: skip
+LABEL_COLUMNS = ("participant", "recording", "stimulus")
+"""Optional columns of text: who, which recording, what was on the screen."""
 _COMPLETE = (("left_x", "left_y"), ("right_x", "right_y"), ("x", "y"))
 _MISSING = ["n/a", "N/A", "NaN", "nan", "NA", "", ".", "-", "null", "None"]
+
+
+@dataclass(frozen=True)
+class PlainRecording:
+    """The rows of one recording of a plain table.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+        Seconds, ascending.
+    columns : dict of str to ndarray, each of shape (n,)
+        The gaze columns that the table has; NaN where empty.
+    participant, recording : str, optional
+        Cells of these columns, where there are any.
+    stimuli : list of (str, float, float)
+        Name, onset and offset of each run of equal cells in the column ``stimulus``, seconds.
+    """
+
+    times_s: Floats
+    columns: dict[str, Floats]
+    participant: str | None
+    recording: str | None
+    stimuli: list[tuple[str, float, float]]
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
@@ -39,17 +65,16 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
         ours, sign, theirs = pair.partition("=")
         if not sign or not theirs:
             raise UsageError(f"--column {pair}: write it as NAME=COLUMN, such as left_x=GazeLeftX.")
-        if ours.strip() not in {"time", *GAZE_COLUMNS}:
-            raise UsageError(
-                f"--column {pair}: {ours.strip()} is none of time, {', '.join(GAZE_COLUMNS)}."
-            )
+        if ours.strip() not in {"time", *GAZE_COLUMNS, *LABEL_COLUMNS}:
+            known = ", ".join((*GAZE_COLUMNS, *LABEL_COLUMNS))
+            raise UsageError(f"--column {pair}: {ours.strip()} is none of time, {known}.")
         mapping[ours.strip()] = theirs.strip()
     return mapping
 
 
-def read_gaze_table(
+def read_plain_recordings(
     table: Path, mapping: Mapping[str, str], time_unit: str
-) -> tuple[Floats, dict[str, Floats]]:
+) -> list[PlainRecording]:
     """Read the gaze columns of a table.
 
     Parameters
@@ -63,10 +88,8 @@ def read_gaze_table(
 
     Returns
     -------
-    times_s : ndarray, shape (n,)
-        Seconds, ascending.
-    columns : dict of str to ndarray, each of shape (n,)
-        The gaze columns that the table has; NaN where empty.
+    list of PlainRecording
+        One per participant and recording, in order of appearance; one in all where neither is named.
 
     Raises
     ------
@@ -76,8 +99,35 @@ def read_gaze_table(
     """
     if time_unit not in TIME_UNITS:
         raise UsageError(f"--time-unit {time_unit} is none of {', '.join(TIME_UNITS)}.")
-    names = {name: mapping.get(name, name) for name in ("time", *GAZE_COLUMNS)}
-    frame = _read(table)
+    names = {name: mapping.get(name, name) for name in ("time", *GAZE_COLUMNS, *LABEL_COLUMNS)}
+    frame = _read(table, [names[name] for name in LABEL_COLUMNS])
+    _check_columns(table, frame, names, mapping)
+    times = _numbers(table, frame, names["time"]) * TIME_UNITS[time_unit]
+    columns = {
+        name: _numbers(table, frame, names[name]) for name in GAZE_COLUMNS if names[name] in frame
+    }
+    lost = np.flatnonzero(~np.isfinite(times))
+    if lost.size:
+        raise DuchenneError(f"{table}: no time in data row {int(lost[0]) + 1}.")
+    labels = {name: _labels(frame, names[name]) for name in LABEL_COLUMNS}
+    found = []
+    for rows in _groups(labels["participant"], labels["recording"], times.size):
+        _check_times(table, times[rows], time_unit, rows)
+        found.append(
+            PlainRecording(
+                times[rows],
+                {name: values[rows] for name, values in columns.items()},
+                _first(labels["participant"], rows),
+                _first(labels["recording"], rows),
+                _stimulus_runs(labels["stimulus"], times, rows),
+            )
+        )
+    return found
+
+
+def _check_columns(
+    table: Path, frame: pd.DataFrame, names: Mapping[str, str], mapping: Mapping[str, str]
+) -> None:
     found = ", ".join(map(str, frame.columns[:30])) + (" …" if len(frame.columns) > 30 else "")
     absent = [theirs for ours, theirs in names.items() if ours in mapping and theirs not in frame]
     if absent:
@@ -93,15 +143,48 @@ def read_gaze_table(
         )
     if frame.empty:
         raise DuchenneError(f"{table} has a header but no rows: there is no gaze to analyse.")
-    times = _numbers(table, frame, names["time"]) * TIME_UNITS[time_unit]
-    columns = {
-        name: _numbers(table, frame, names[name]) for name in GAZE_COLUMNS if names[name] in frame
-    }
-    _check_times(table, times, time_unit)
-    return times, columns
 
 
-def _read(table: Path) -> pd.DataFrame:
+def _labels(frame: pd.DataFrame, name: str) -> list[str | None] | None:
+    if name not in frame:
+        return None
+    return [None if pd.isna(value) else str(value) for value in frame[name]]
+
+
+def _groups(
+    participant: list[str | None] | None, recording: list[str | None] | None, n: int
+) -> list[NDArray[np.intp]]:
+    if participant is None and recording is None:
+        return [np.arange(n)]
+    nothing: list[str | None] = [None] * n
+    rows: dict[tuple[str | None, str | None], list[int]] = {}
+    for row, key in enumerate(zip(participant or nothing, recording or nothing, strict=True)):
+        rows.setdefault(key, []).append(row)
+    return [np.asarray(chosen, dtype=np.intp) for chosen in rows.values()]
+
+
+def _first(labels: list[str | None] | None, rows: NDArray[np.intp]) -> str | None:
+    return None if labels is None else labels[int(rows[0])]
+
+
+def _stimulus_runs(
+    labels: list[str | None] | None, times_s: Floats, rows: NDArray[np.intp]
+) -> list[tuple[str, float, float]]:
+    if labels is None:
+        return []
+    shown = [labels[int(row)] for row in rows]
+    times = times_s[rows]
+    edges = [i for i in range(1, len(shown)) if shown[i] != shown[i - 1]]
+    found = []
+    for first, last in zip([0, *edges], [*edges, len(shown)], strict=True):
+        name = shown[first]
+        end = float(times[last]) if last < len(shown) else float(times[-1])
+        if name is not None and end > times[first]:
+            found.append((name, float(times[first]), end))
+    return found
+
+
+def _read(table: Path, texts: Sequence[str]) -> pd.DataFrame:
     if not table.is_file():
         raise DuchenneError(f"No table at {table}.")
     try:
@@ -113,6 +196,7 @@ def _read(table: Path) -> pd.DataFrame:
         return pd.read_csv(
             table,
             sep=separator,
+            dtype=dict.fromkeys(texts, str),
             na_values=_MISSING,
             skipinitialspace=True,
             encoding="utf-8-sig",
@@ -141,17 +225,15 @@ def _numbers(table: Path, frame: pd.DataFrame, name: str) -> Floats:
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _check_times(table: Path, times_s: Floats, time_unit: str) -> None:
-    lost = np.flatnonzero(~np.isfinite(times_s))
-    if lost.size:
-        raise DuchenneError(f"{table}: no time in data row {int(lost[0]) + 1}.")
+def _check_times(table: Path, times_s: Floats, time_unit: str, rows: NDArray[np.intp]) -> None:
     steps = np.diff(times_s)
     back = np.flatnonzero(steps < 0)
     if back.size:
-        row = int(back[0]) + 1
+        here = int(back[0]) + 1
         raise DuchenneError(
-            f"{table}: time runs backwards in data row {row + 1} (by {-steps[row - 1]:.6g} s); sort the "
-            "rows, or split the table where recordings were joined."
+            f"{table}: time runs backwards in data row {int(rows[here]) + 1} (by "
+            f"{-steps[here - 1]:.6g} s); sort the rows, or name the column that tells the recordings "
+            "apart with --column recording=COLUMN."
         )
     period = float(np.median(steps[steps > 0])) if (steps > 0).any() else float("nan")
     if period < 1 / 20_000 or period > 1.0:

@@ -1,4 +1,8 @@
-"""Figures of eye movements for files and papers: scan path, heat map, main sequence."""
+"""Figures of eye movements for files and papers: scan path, heat map, main sequence.
+
+Time courses of the pupil are in :mod:`~duchenne.analysis.gaze.plots_pupil`, the event ribbon and the
+sequence of regions in :mod:`~duchenne.analysis.gaze.plots_events`; all are re-exported here.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
+
+from duchenne.analysis.gaze.plots_events import plot_event_ribbon, plot_scarf
+from duchenne.analysis.gaze.plots_pupil import plot_pupil_course, pupil_epochs
+from duchenne.analysis.gaze.plots_style import BLUE, INK, SOFT, VERMILION, new_figure, say, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-INK = "#1d2733"
-PATH = "#0072B2"
-FIRST = "#D55E00"
+__all__ = [
+    "plot_event_ribbon",
+    "plot_heatmap",
+    "plot_main_sequence",
+    "plot_pupil_course",
+    "plot_scanpath",
+    "plot_scarf",
+    "pupil_epochs",
+]
+
+PATH = BLUE
+FIRST = VERMILION
 _ASPECT = 4 / 3
 _WIDTH_IN = 6.0
 _HEAT_COLUMNS = 320
+_SAME_PLACE = 0.022
+"""Fixations closer than this part of the width would hide each other's numbers."""
 
 
 def plot_scanpath(
@@ -57,17 +76,18 @@ def plot_scanpath(
     x, y = placed["x_stim"].to_numpy(dtype=float), placed["y_stim"].to_numpy(dtype=float)
     seconds = placed["duration"].to_numpy(dtype=float)
     if x.size == 0:
-        _say(axes, "no fixations on the stimulus")
+        say(axes, "no fixations on the stimulus")
         return figure
     axes.plot(x, y, color="white", linewidth=3.6, alpha=0.8, zorder=2)
     axes.plot(x, y, color=PATH, linewidth=1.4, zorder=3)
     colours = [FIRST] + [PATH] * (x.size - 1)
     area = np.clip(900 * seconds, 90, 2500)
     axes.scatter(x, y, s=area, c=colours, alpha=0.75, edgecolors="white", linewidths=1.2, zorder=4)
-    for number, (left, top) in enumerate(zip(x, y, strict=True), 1):
+    for left, top, numbers in _joined(x, y, _ratio(image, aspect)):
         axes.text(
-            left, top, str(number), color="white", fontsize=7, fontweight="bold",
+            left, top, numbers, color="white", fontsize=7, fontweight="bold",
             ha="center", va="center_baseline", zorder=5, clip_on=True,
+            path_effects=[withStroke(linewidth=2, foreground=INK)],
         )  # fmt: skip
     parts = [f"{x.size} fixations, mean {1000 * seconds.mean():.0f} ms; first in orange"]
     if saccades is not None and len(saccades):
@@ -116,7 +136,7 @@ def plot_heatmap(
     )
     total = float(dwell.sum())
     if total <= 0:
-        _say(axes, "no fixations on the stimulus")
+        say(axes, "no fixations on the stimulus")
         return figure
     density = gaussian_filter(dwell, sigma * _HEAT_COLUMNS, mode="constant")
     share = density / density.max()
@@ -134,7 +154,7 @@ def plot_main_sequence(saccades: pd.DataFrame, *, title: str | None = None) -> F
     ----------
     saccades : DataFrame
         ``amplitude_deg``, ``peak_velocity_deg_s`` (NaN where the rate could not carry it) and
-        ``duration`` (seconds).
+        ``duration`` (seconds); rows marked ``clipped`` are left out.
     title : str, optional
         Above the figure.
 
@@ -143,14 +163,15 @@ def plot_main_sequence(saccades: pd.DataFrame, *, title: str | None = None) -> F
     matplotlib.figure.Figure
         The grey line of durations is 21 ms + 2.2 ms per degree (Carpenter 1988).
     """
-    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.5, 3.2, title)
     velocity, duration = figure.subplots(1, 2)
+    if "clipped" in saccades.columns:
+        saccades = saccades[~saccades["clipped"].astype(bool)]
     amplitude = saccades["amplitude_deg"].to_numpy(dtype=float)
     peak = saccades["peak_velocity_deg_s"].to_numpy(dtype=float)
     velocity.scatter(amplitude, peak, s=12, color=PATH, alpha=0.6, linewidths=0)
     if not np.isfinite(peak).any():
-        _say(velocity, "not measured below 250 Hz")
+        say(velocity, "not measured below 250 Hz")
     velocity.set_ylabel("peak velocity (°/s)")
     milliseconds = 1000 * saccades["duration"].to_numpy(dtype=float)
     duration.scatter(amplitude, milliseconds, s=12, color=PATH, alpha=0.6, linewidths=0)
@@ -162,12 +183,24 @@ def plot_main_sequence(saccades: pd.DataFrame, *, title: str | None = None) -> F
         axes.set_xlabel("amplitude (°)")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#eceff3")
-        axes.set_axisbelow(True)
-    if title:
-        figure.suptitle(title, fontsize=10, color=INK)
+        tidy(axes)
+    velocity.set_title(f"{amplitude.size} saccades", fontsize=8.5, color=SOFT, loc="left")
     return figure
+
+
+def _joined(
+    x: NDArray[np.float64], y: NDArray[np.float64], ratio: float
+) -> list[tuple[float, float, str]]:
+    """Return places and numbers of fixations; those nearly on top of each other share a place."""
+    places: list[tuple[float, float, list[str]]] = []
+    for number, (left, top) in enumerate(zip(x.tolist(), y.tolist(), strict=True), 1):
+        for at_left, at_top, numbers in places:
+            if np.hypot(left - at_left, (top - at_top) / ratio) < _SAME_PLACE:
+                numbers.append(str(number))
+                break
+        else:
+            places.append((left, top, [str(number)]))
+    return [(left, top, ",".join(numbers)) for left, top, numbers in places]
 
 
 def _ratio(image: NDArray[Any] | None, aspect: float | None) -> float:
@@ -181,8 +214,7 @@ def _stage(
 ) -> tuple[Figure, Axes]:
     """Return a figure whose axes are the stimulus: 0–1 across, y down."""
     ratio = _ratio(image, aspect)
-    figure = Figure(figsize=(_WIDTH_IN, _WIDTH_IN / ratio + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(_WIDTH_IN, _WIDTH_IN / ratio + 0.6)
     axes = figure.subplots()
     axes.set_facecolor("#eef1f5")
     if image is not None:
@@ -200,8 +232,4 @@ def _stage(
 
 
 def _caption(axes: Axes, text: str) -> None:
-    axes.set_xlabel(text, fontsize=8.5, color="#5b6775")
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#5b6775")
+    axes.set_xlabel(text, fontsize=8.5, color=SOFT)

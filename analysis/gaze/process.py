@@ -12,17 +12,25 @@ from duchenne.analysis.gaze.events import DEFAULT_DETECTOR, label_samples
 from duchenne.analysis.gaze.geometry import ScreenGeometry, check_normalized
 from duchenne.analysis.gaze.pupil import clean_eye, combine_pupils
 from duchenne.analysis.gaze.quality import gaze_quality
-from duchenne.analysis.gaze.signal import combine_eyes, eye_of_samples, eye_valid, sampling_rate_hz
+from duchenne.analysis.gaze.signal import (
+    combine_eyes,
+    eye_of_samples,
+    eye_valid,
+    interpolate_nan,
+    sampling_rate_hz,
+)
 from duchenne.analysis.gaze.tabulate import blink_table, event_table, fixation_table, saccade_table
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
 
+MIN_CM, MAX_CM = 20.0, 150.0
+"""Viewing distances that are believed when measured."""
 SAMPLE_COLUMNS = (
     "time", "left_x", "left_y", "right_x", "right_y", "x_px", "y_px", "x_deg", "y_deg",
     "left_pupil", "right_pupil", "pupil", "valid", "label",
@@ -54,6 +62,10 @@ class GazeResult:
         As the device gives them (mm or arbitrary; diameter or area); None where unknown.
     usual_pupil : float
         Median of the cleaned pupil over the recording; NaN without a pupil.
+    eye : str
+        What positions rest on: ``both``, ``left``, ``right``, or ``unknown`` (no eye was named).
+    distance_source : str
+        ``declared`` (one distance) or ``measured`` (the tracker's, at each sample).
     """
 
     samples: pd.DataFrame
@@ -67,6 +79,8 @@ class GazeResult:
     pupil_unit: str | None = None
     pupil_measure: str | None = None
     usual_pupil: float = float("nan")
+    eye: str = "both"
+    distance_source: str = "declared"
 
 
 def analyse_gaze(
@@ -79,6 +93,9 @@ def analyse_gaze(
     stimulus: str | None = None,
     pupil_unit: str | None = None,
     pupil_measure: str | None = None,
+    shown: Sequence[tuple[float, float, str]] = (),
+    eye: str = "both",
+    distance: str = "declared",
 ) -> GazeResult:
     """Analyse one gaze stream.
 
@@ -98,9 +115,19 @@ def analyse_gaze(
     detector : str
         Name of a registered event detector.
     stimulus : {"image", "dots", "video"}, optional
-        Told to the detector.
+        Told to the detector, for all of the recording.
+    shown : sequence of (onset_s, offset_s, stimulus), optional
+        What was on the screen when, for a recording with several kinds: told to the detector for the
+        events that begin in each window.
     pupil_unit, pupil_measure : str, optional
         As the device gives them; stored.
+    eye : {"both", "left", "right"}
+        What positions and events rest on: the mean of both eyes (cyclopean; where one is lost, the
+        other), or one eye alone. The other eye's columns are kept in the samples.
+    distance : {"declared", "measured"}
+        Turn positions into degrees with the screen's distance, or at each sample with the distance
+        that the tracker measured (``left_distance right_distance``, mm; running median of 1 s,
+        bridged where missing). Refused where less than half of the samples have one.
 
     Returns
     -------
@@ -109,7 +136,8 @@ def analyse_gaze(
     Raises
     ------
     DuchenneError
-        When there is no screen geometry, no gaze column, or positions are pixels.
+        When there is no screen geometry, no gaze column, positions are pixels, or the eye or the
+        measured distance asked for is not there.
     ValueError
         When columns and times differ in length.
     """
@@ -127,16 +155,27 @@ def analyse_gaze(
         times = times[order]
         given = {name: values[order] for name, values in given.items()}
     rate_hz = sampling_rate_hz(times)
-    samples = _samples(times, given, screen, rate_hz)
+    measured_cm = _distance_cm(given, rate_hz) if distance == "measured" else None
+    samples = _samples(times, given, screen, rate_hz, eye_choice=eye, distance_cm=measured_cm)
+    used_eye = eye if {"left_x", "right_x"} & given.keys() else "unknown"
     x_deg, y_deg = samples["x_deg"].to_numpy(), samples["y_deg"].to_numpy()
-    samples["label"] = label_samples(x_deg, y_deg, times, stimulus=stimulus, detector=detector)
+    untold = label_samples(x_deg, y_deg, times, stimulus=stimulus, detector=detector)
+    labels = untold
+    for kind in sorted({window[2] for window in shown}):
+        during = [(onset, offset) for onset, offset, what in shown if what == kind]
+        known = label_samples(x_deg, y_deg, times, stimulus=kind, detector=detector)
+        labels = np.where(_begun_during(untold, times, during), known, labels)
+    samples["label"] = labels
     events = event_table(samples["label"], times)
     pupil = samples["pupil"].to_numpy()
     pupil = pupil[np.isfinite(pupil)]
+    fixations = fixation_table(events, samples)
+    saccades = saccade_table(events, samples, rate_hz)
+    del samples["eye_code"]
     return GazeResult(
-        samples=samples[list(SAMPLE_COLUMNS)],
-        fixations=fixation_table(events, samples),
-        saccades=saccade_table(events, samples, rate_hz),
+        samples=samples,
+        fixations=fixations,
+        saccades=saccades,
         blinks=blink_table(samples["valid"], times, rate_hz, has_pupil=pupil.size > 0),
         quality=gaze_quality(
             samples,
@@ -144,18 +183,75 @@ def analyse_gaze(
             rate_hz,
             nominal_srate_hz=nominal_srate_hz,
             n_backward_stamps=n_backward,
-        ),
+        )
+        | {
+            "eye": used_eye,
+            "distance_source": distance,
+            "distance_cm": screen.distance_cm
+            if measured_cm is None
+            else float(np.median(measured_cm)),
+        },
         sampling_rate_hz=rate_hz,
         screen=screen,
         detector=detector,
         pupil_unit=pupil_unit,
         pupil_measure=pupil_measure,
         usual_pupil=float(np.median(pupil)) if pupil.size else float("nan"),
+        eye=used_eye,
+        distance_source=distance,
     )
 
 
+def _begun_during(
+    labels: NDArray[np.int8], times: Floats, windows: Sequence[tuple[float, float]]
+) -> NDArray[np.bool_]:
+    """Return the samples whose run of equal labels begins in one of the windows."""
+    change = np.flatnonzero(np.diff(labels)) + 1
+    first = np.zeros(labels.size, dtype=np.intp)
+    first[change] = change
+    begun = times[np.maximum.accumulate(first)] if times.size else times
+    inside: NDArray[np.bool_] = np.zeros(labels.size, dtype=bool)
+    for onset, offset in windows:
+        inside |= (begun >= onset) & (begun < offset)
+    return inside
+
+
+def _distance_cm(given: Mapping[str, Floats], rate_hz: float) -> Floats:
+    """Return the measured distance at each sample: mean of the eyes, running median, bridged."""
+    found = [given[name] / 10 for name in ("left_distance", "right_distance") if name in given]
+    if not found:
+        raise DuchenneError("The viewing distance was not measured: no left_ or right_distance.")
+    eyes = np.array([np.where((d >= MIN_CM) & (d <= MAX_CM), d, np.nan) for d in found])
+    known = np.isfinite(eyes)
+    count = known.sum(axis=0)
+    if np.count_nonzero(count) < 0.5 * count.size or not count.any():
+        raise DuchenneError(
+            f"The viewing distance was measured in {np.count_nonzero(count)} of {count.size} samples, "
+            f"less than half ({MIN_CM:.0f}-{MAX_CM:.0f} cm are believed): use the declared one."
+        )
+    mean = np.where(known, eyes, 0).sum(axis=0) / np.maximum(count, 1)
+    bridged = interpolate_nan(mean, count > 0)
+    length = 1 if not np.isfinite(rate_hz) else max(1, round(rate_hz))
+    smooth = pd.Series(bridged).rolling(length, center=True, min_periods=1).median()
+    return smooth.to_numpy(dtype=np.float64)
+
+
+def _check_eye(eye: str, named: list[str], unnamed: bool) -> None:
+    if eye not in {"both", "left", "right"}:
+        raise DuchenneError(f"The eye is {eye}, not one of both, left, right.")
+    if eye != "both" and (unnamed or eye not in named):
+        there = "no eye in particular" if unnamed else f"the {' and '.join(named)} eye"
+        raise DuchenneError(f"There is no gaze of the {eye} eye; found that of {there}.")
+
+
 def _samples(
-    times: Floats, given: Mapping[str, Floats], screen: ScreenGeometry, rate_hz: float
+    times: Floats,
+    given: Mapping[str, Floats],
+    screen: ScreenGeometry,
+    rate_hz: float,
+    *,
+    eye_choice: str,
+    distance_cm: Floats | None,
 ) -> pd.DataFrame:
     """Return all columns of the samples but ``label``, and ``eye_code`` (0 unknown … 3 both)."""
     eyes = [eye for eye in ("left", "right") if {f"{eye}_x", f"{eye}_y"} <= given.keys()]
@@ -165,6 +261,7 @@ def _samples(
             "No gaze columns: need left_x and left_y, right_x and right_y, or x and y; found "
             f"{', '.join(given) or 'none'}."
         )
+    _check_eye(eye_choice, eyes, one_unnamed)
     prefixes = (
         {"left": "", "right": None} if one_unnamed else {e: f"{e}_" for e in ("left", "right")}
     )
@@ -181,27 +278,36 @@ def _samples(
             np.where(valid[eye], raw[part], np.nan) for part in ("x", "y", "pupil")
         )
         cleaned[eye] = clean_eye(pupil[eye], valid[eye], rate_hz)
+    kept = {e for e in ("left", "right") if eye_choice in {"both", e}}
+    nowhere = np.zeros(times.shape, dtype=bool)
+    used = {e: valid[e] if e in kept else nowhere for e in ("left", "right")}
     x_px, y_px = screen.to_px(
-        combine_eyes(x["left"], x["right"]), combine_eyes(y["left"], y["right"])
+        *(
+            combine_eyes(*(axis[e] if e in kept else nothing for e in ("left", "right")))
+            for axis in (x, y)
+        )
     )
-    x_deg, y_deg = screen.to_deg(x_px, y_px)
-    code = eye_of_samples(valid["left"], valid["right"])
-    hidden = nothing if one_unnamed else None
+    x_deg, y_deg = screen.to_deg(x_px, y_px, distance_cm)
+    code = eye_of_samples(used["left"], used["right"])
+    combined = combine_pupils(cleaned["left"], cleaned["right"], rate_hz)
+    del cleaned
+    # Columns stay the arrays they are (copy=False): a long recording has hundreds of megabytes.
     return pd.DataFrame(
         {
-            "time": times,
-            "left_x": x["left"] if hidden is None else hidden,
-            "left_y": y["left"] if hidden is None else hidden,
+            "time": times.copy(),
+            "left_x": nothing.copy() if one_unnamed else x["left"],
+            "left_y": nothing.copy() if one_unnamed else y["left"],
             "right_x": x["right"],
             "right_y": y["right"],
             "x_px": x_px,
             "y_px": y_px,
             "x_deg": x_deg,
             "y_deg": y_deg,
-            "left_pupil": pupil["left"] if hidden is None else hidden,
+            "left_pupil": nothing.copy() if one_unnamed else pupil["left"],
             "right_pupil": pupil["right"],
-            "pupil": combine_pupils(cleaned["left"], cleaned["right"], rate_hz),
-            "valid": valid["left"] | valid["right"],
+            "pupil": combined,
+            "valid": used["left"] | used["right"],
             "eye_code": np.zeros_like(code) if one_unnamed else code,
-        }
+        },
+        copy=False,
     )

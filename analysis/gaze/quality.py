@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.analysis.gaze.labels import Label
+from duchenne.analysis.gaze.limits import reasons_text
 from duchenne.analysis.gaze.signal import gap_starts
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+
+BCEA_SHARE = 0.68
+RATE_BLOCK_S = 5.0
+RATE_CHANGE = 1.2
+"""Blocks of a recording whose sampling rates differ by more than this factor are not one rate."""
 
 
 def gaze_quality(
@@ -47,8 +53,11 @@ def gaze_quality(
         ``loss_fraction`` (of the samples that should have come, gaps counted as loss);
         ``rms_s2s_deg`` and ``std_deg`` (medians over fixations of the root mean square
         sample-to-sample distance and of the standard deviation, both axes together); ``n_gaps``,
-        ``longest_gap_s``, ``gaps`` (list of onset and duration); ``n_backward_stamps``. NaN where
-        there is nothing to measure.
+        ``longest_gap_s``, ``gaps`` (list of onset and duration); ``n_backward_stamps``;
+        ``n_duplicate_stamps``; ``bcea_deg2`` (68 %, median over fixations); ``rate_varies`` and the
+        ends of the rate in 5-s blocks, ``sampling_rate_min_hz`` and ``sampling_rate_max_hz``;
+        ``not_measured`` (which measures the rate cannot carry, and why, in words; None where it
+        carries all). NaN where there is nothing to measure.
 
     References
     ----------
@@ -64,7 +73,8 @@ def gaze_quality(
     gap_s = np.diff(times)[gaps]
     due = max(float(n), duration_s * rate_hz) if measured else float(n)
     valid_fraction = n_valid / due if n else float("nan")
-    rms, std = fixation_precision(samples, events)
+    rms, std, bcea = fixation_precision(samples, events)
+    slowest, fastest = rate_range_hz(times)
     return {
         "n_samples": n,
         "duration_s": duration_s,
@@ -75,21 +85,84 @@ def gaze_quality(
         "loss_fraction": 1 - valid_fraction,
         "rms_s2s_deg": rms,
         "std_deg": std,
+        "bcea_deg2": bcea,
         "n_gaps": int(gaps.size),
         "longest_gap_s": float(gap_s.max()) if gaps.size else 0.0,
         "gaps": [
             [float(onset), float(length)] for onset, length in zip(times[gaps], gap_s, strict=True)
         ],
         "n_backward_stamps": n_backward_stamps,
+        "n_duplicate_stamps": int(np.count_nonzero(np.diff(times) == 0)),
+        "sampling_rate_min_hz": slowest,
+        "sampling_rate_max_hz": fastest,
+        "rate_varies": bool(fastest > RATE_CHANGE * slowest),
+        "not_measured": reasons_text(rate_hz),
     }
 
 
-def fixation_precision(samples: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]:
-    """Return RMS-S2S and STD in degrees, medians over fixations; NaN without fixations."""
+def rate_range_hz(times_s: Floats) -> tuple[float, float]:
+    """Return the lowest and highest sampling rate (of the median interval) in blocks of 5 s.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+        Seconds, ascending. Blocks with fewer than 10 intervals, such as those of a gap, are left out.
+
+    Returns
+    -------
+    tuple of float
+        Hz; NaN without any block.
+    """
+    steps = np.diff(times_s)
+    # A stamp repeated or sorted is no interval of the device.
+    moments, steps = times_s[:-1][steps > 0], steps[steps > 0]
+    if steps.size < 10:
+        return float("nan"), float("nan")
+    block = ((moments - moments[0]) // RATE_BLOCK_S).astype(np.intp)
+    edges = np.flatnonzero(np.diff(block)) + 1
+    medians = [float(np.median(part)) for part in np.split(steps, edges) if part.size >= 10]
+    if not medians:
+        return float("nan"), float("nan")
+    return 1 / max(medians), 1 / min(medians)
+
+
+def bcea_deg2(x_deg: ArrayLike, y_deg: ArrayLike, share: float = BCEA_SHARE) -> float:
+    """Return the area of the ellipse that holds a share of the positions (BCEA).
+
+    Parameters
+    ----------
+    x_deg, y_deg : array_like, shape (n,)
+        Positions in degrees; pairs with NaN are left out.
+    share : float
+        Of the positions, were they normally distributed; 0 to 1.
+
+    Returns
+    -------
+    float
+        2 k π σₓ σᵧ √(1 − ρ²) with share = 1 − exp(−k), square degrees; NaN for fewer than 3 positions.
+
+    References
+    ----------
+    Steinman 1965, Journal of the Optical Society of America 55, 1158–1165; Crossland & Rubin 2002,
+    Optometry and Vision Science 79, 735–739.
+    """
+    x, y = np.asarray(x_deg, dtype=np.float64), np.asarray(y_deg, dtype=np.float64)
+    known = np.isfinite(x) & np.isfinite(y)
+    if np.count_nonzero(known) < 3:
+        return float("nan")
+    determinant = max(float(np.linalg.det(np.cov(x[known], y[known]))), 0.0)
+    return float(2 * np.log(1 / (1 - share)) * np.pi * np.sqrt(determinant))
+
+
+def fixation_precision(samples: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float, float]:
+    """Return RMS-S2S and STD (degrees) and BCEA (68 %, square degrees), medians over fixations.
+
+    NaN without fixations.
+    """
     x, y = samples["x_deg"].to_numpy(), samples["y_deg"].to_numpy()
     fixations = events[events["label"] == Label.FIXATION]
     if fixations.empty:
-        return float("nan"), float("nan")
+        return float("nan"), float("nan"), float("nan")
     row = np.full(x.size, -1, dtype=np.intp)
     length = (fixations["stop"] - fixations["start"]).to_numpy()
     first = np.cumsum(length) - length
@@ -101,11 +174,14 @@ def fixation_precision(samples: pd.DataFrame, events: pd.DataFrame) -> tuple[flo
     same = (row[1:] == row[:-1]) & (row[1:] >= 0)
     rms = np.sqrt(_mean(step[same], row[1:][same], n))
     seen = row >= 0
-    spread = np.zeros(n)
-    for axis in (x, y):
-        centre = _mean(axis[seen], row[seen], n)
-        spread = spread + _mean((axis[seen] - centre[row[seen]]) ** 2, row[seen], n)
-    return _median(rms), _median(np.sqrt(spread))
+    rows = row[seen]
+    off_x, off_y = (axis[seen] - _mean(axis[seen], rows, n)[rows] for axis in (x, y))
+    xx, yy, xy = (_mean(product, rows, n) for product in (off_x**2, off_y**2, off_x * off_y))
+    count = np.bincount(rows, minlength=n)
+    many = np.where(count > 2, count / np.maximum(count - 1, 1), np.nan)
+    area = many * np.sqrt(np.maximum(xx * yy - xy**2, 0.0))
+    scale = 2 * np.log(1 / (1 - BCEA_SHARE)) * np.pi
+    return _median(rms), _median(np.sqrt(xx + yy)), scale * _median(area)
 
 
 def _mean(values: Floats, rows: NDArray[np.intp], n: int) -> Floats:

@@ -52,21 +52,38 @@ def speed_deg_s(
     ----------
     Savitzky & Golay 1964; Nyström & Holmqvist 2010, Behavior Research Methods 42(1), 188–204.
     """
+    vx, vy = velocity_deg_s(x_deg, y_deg, rate_hz, window_s)
+    speed: Floats = np.hypot(vx, vy)
+    return speed
+
+
+def velocity_deg_s(
+    x_deg: ArrayLike, y_deg: ArrayLike, rate_hz: float, window_s: float = DETECTION_WINDOW_S
+) -> tuple[Floats, Floats]:
+    """Return the velocity of the eye on both axes; parameters and loss as in :func:`speed_deg_s`.
+
+    Returns
+    -------
+    tuple of two ndarrays, each of shape (n,)
+        Degrees per second; NaN where either axis is lost, and everywhere for fewer than two known
+        samples or less than one filter length.
+    """
     x = np.asarray(x_deg, dtype=np.float64)
     y = np.asarray(y_deg, dtype=np.float64)
     known = np.isfinite(x) & np.isfinite(y)
     length = window_samples(window_s, rate_hz)
-    speed: Floats = np.full(x.shape, np.nan)
-    if np.count_nonzero(known) < 2 or x.size < length:
-        return speed
-    vx, vy = (
-        savgol_filter(
-            _filled(axis, known, length), length, _ORDER, deriv=1, delta=1 / rate_hz, mode="nearest"
-        )
-        for axis in (x, y)
-    )
-    speed[known] = np.hypot(vx, vy)[known]
-    return speed
+    velocity: Floats = np.full((2, x.size), np.nan)
+    if np.count_nonzero(known) >= 2 and x.size >= length:
+        for row, axis in zip(velocity, (x, y), strict=True):
+            row[known] = savgol_filter(
+                _filled(axis, known, length),
+                length,
+                _ORDER,
+                deriv=1,
+                delta=1 / rate_hz,
+                mode="nearest",
+            )[known]
+    return velocity[0], velocity[1]
 
 
 def _filled(values: Floats, known: NDArray[np.bool_], length: int) -> Floats:
@@ -126,3 +143,89 @@ def noise_speed(
     )
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(spread, n_blocks), axis=1)
     return np.repeat(smooth, size)[:n] / _RAYLEIGH_MEDIAN
+
+
+def slow_velocity(
+    velocity: Floats, rate_hz: float, *, block_s: float = 0.050, n_blocks: int = 5
+) -> Floats:
+    """Return the slow part of a velocity: what a pursuing eye or a drifting signal does.
+
+    Parameters
+    ----------
+    velocity : ndarray, shape (n,)
+        One axis, degrees per second; NaN where lost.
+    rate_hz : float
+        Sampling rate.
+    block_s, n_blocks : float, int
+        The running median over ``n_blocks`` (odd) of the medians of blocks of ``block_s``: a saccade
+        fills fewer than half of them. Between the middles of blocks it is linear.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Degrees per second; 0 when the whole recording is lost.
+    """
+    size, medians = _block_medians(velocity, rate_hz, block_s)
+    if medians is None:
+        return np.zeros(velocity.size)
+    centres = (np.arange(medians.size) + 0.5) * size - 0.5
+    smooth = np.median(_windows(medians, n_blocks), axis=1)
+    slow: Floats = np.interp(np.arange(velocity.size), centres, smooth)
+    return slow
+
+
+def burst_noise_speed(
+    speed: Floats,
+    rate_hz: float,
+    *,
+    block_s: float = 0.050,
+    n_blocks: int = 7,
+    quantile: float = 0.6,
+) -> Floats:
+    """Return the noise of the speed within fractions of a second, as in :func:`noise_speed`.
+
+    It follows bursts, as from lashes before the pupil or a reflection that jumps between two places.
+
+    Parameters
+    ----------
+    speed : ndarray, shape (n,)
+        Degrees per second; NaN where lost.
+    rate_hz : float
+        Sampling rate.
+    block_s, n_blocks, quantile : float, int, float
+        The running quantile over ``n_blocks`` (odd) of the medians of blocks of ``block_s``.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Degrees per second; 0 when the whole recording is lost.
+    """
+    size, medians = _block_medians(speed, rate_hz, block_s)
+    if medians is None:
+        return np.zeros(speed.size)
+    rank = round(quantile * (n_blocks - 1))
+    level = np.sort(_windows(medians, n_blocks), axis=1)[:, rank]
+    return np.repeat(level, size)[: speed.size] / _RAYLEIGH_MEDIAN
+
+
+def _block_medians(values: Floats, rate_hz: float, block_s: float) -> tuple[int, Floats | None]:
+    """Return the block length in samples and each block's median, lost blocks bridged."""
+    size = max(3, round(block_s * rate_hz))
+    padded = np.full(-(-values.size // size) * size, np.nan)
+    padded[: values.size] = values
+    # Lost samples sort last, so that the middle of the known ones is at half of their number.
+    blocks = np.sort(padded.reshape(-1, size), axis=1)
+    count = np.count_nonzero(np.isfinite(blocks), axis=1)
+    enough = count >= max(1, size // 3)
+    if not enough.any():
+        return size, None
+    rows = np.arange(count.size)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, size - 1)
+    medians = (blocks[rows, low] + blocks[rows, high]) / 2
+    return size, interpolate_nan(np.where(enough, medians, np.nan), enough)
+
+
+def _windows(values: Floats, length: int) -> Floats:
+    padded = np.pad(values, length // 2, mode="edge")
+    windows: Floats = np.lib.stride_tricks.sliding_window_view(padded, length)
+    return windows

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RATING_LOW, RATING_HIGH = 1.0, 9.0
 """Ends of the scale on which ratings and norms are drawn (the Self-Assessment Manikin's)."""
+SAME_TIME_S = 2e-6
+"""Times in tables are written to the microsecond."""
 AU_SHOWN = 0.5
 """Mean intensity from which an Action Unit is named in the table of presentations."""
 
@@ -70,10 +72,11 @@ def stimulus_cards(
     unknown = Picture(None, None, 4 / 3, "file not found")
     for row in records(data.summary):
         stimulus_id = text(row["stimulus_id"]) or NOTHING
+        trial = integer(row["trial"])
         picture = pictures.get(stimulus_id, unknown)
         heat_map, scan_path = _gaze_drawings(data, row, picture, screen)
         yield StimulusCard(
-            number=str(integer(row["trial"]) or NOTHING),
+            number=NOTHING if trial is None else str(trial),
             stimulus_id=stimulus_id,
             category=text(row["category"]) or NOTHING,
             colour=category_colour(row["category"]),
@@ -107,8 +110,8 @@ def summary_cells(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the row of the overview table in words, by column heading."""
     unit = text(row.get("pupil_unit")) or ""
     return {
-        "Valence": amount(number(row.get("rating_valence")), "", 0),
-        "Arousal": amount(number(row.get("rating_arousal")), "", 0),
+        "Valence": _rating(row, "valence"),
+        "Arousal": _rating(row, "arousal"),
         "Fixations": amount(number(row.get("n_fixations")), "", 0),
         "Saccade amplitude": amount(number(row.get("mean_saccade_amplitude_deg")), "°", 1),
         "Pupil change": signed(number(row.get("pupil_change_mean")), unit, 2),
@@ -144,7 +147,7 @@ def ratings_svg(row: Mapping[str, Any]) -> str:
             parts.append(
                 f'<circle cx="{x:.1f}" cy="{y}" r="8" fill="{INK}" '
                 f'stroke="#fff" stroke-width="1.5"/><text x="{x:.1f}" y="{y + 4}" font-size="11" '
-                f'font-weight="700" text-anchor="middle" fill="#fff">{rating:.0f}</text>'
+                f'font-weight="700" text-anchor="middle" fill="#fff">{rating:.3g}</text>'
             )
     bottom = 24 + step + 24
     for tick in (1, 5, 9):
@@ -169,8 +172,8 @@ def _gaze_drawings(
     rect = _rectangle_of(data.events, row)
     if data.gaze is None or data.fixations is None or rect is None or screen is None:
         return None, None
-    samples = _of_stimulus(data.gaze, row)
-    fixations = _of_stimulus(data.fixations, row).sort_values("onset")
+    samples = _while_shown(data.gaze, "time", row)
+    fixations = _while_shown(data.fixations, "onset", row).sort_values("onset")
     name, n = text(row["stimulus_id"]) or "the stimulus", len(fixations)
     return (
         heat_map_svg(samples, rect, picture, _px_per_deg(screen), f"Heat map of gaze on {name}"),
@@ -181,20 +184,25 @@ def _gaze_drawings(
 def _rectangle_of(
     events: pd.DataFrame, row: Mapping[str, Any]
 ) -> tuple[float, float, float, float] | None:
-    """Return where the stimulus was on the screen, from the event table."""
-    found = events[
-        (events["trial_type"] == "stimulus") & (events["presentation_id"] == row["presentation_id"])
-    ]
+    """Return where the stimulus was on the screen, from its own row of the event table."""
+    near = (events["onset"] - float(row["onset"])).abs() < SAME_TIME_S
+    found = events[(events["trial_type"] == "stimulus") & near]
     if not len(found):
         return None
     first = records(found)[0]
     return rectangle([first.get(f"stim_{edge}_px") for edge in ("left", "top", "right", "bottom")])
 
 
-def _of_stimulus(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
-    inside = (table["presentation_id"] == row["presentation_id"]) & (table["phase"] == "stimulus")
-    chosen: pd.DataFrame = table.loc[inside]
+def _while_shown(table: pd.DataFrame, time_column: str, row: Mapping[str, Any]) -> pd.DataFrame:
+    onset, times = float(row["onset"]), table[time_column]
+    shown = (times >= onset - SAME_TIME_S) & (times < onset + float(row["duration"]))
+    chosen: pd.DataFrame = table.loc[shown]
     return chosen
+
+
+def _rating(row: Mapping[str, Any], scale: str) -> str:
+    rating = number(row.get(f"rating_{scale}"))
+    return f"{rating:.3g}" if math.isfinite(rating) else NOTHING
 
 
 def _px_per_deg(screen: Mapping[str, Any]) -> float:
@@ -236,7 +244,7 @@ def _ratings_alt(row: Mapping[str, Any]) -> str:
     said = []
     for scale in ("valence", "arousal"):
         rating, norm = number(row.get(f"rating_{scale}")), _norm(row, scale)
-        given = f"rated {rating:.0f}" if math.isfinite(rating) else "not rated"
+        given = f"rated {rating:.3g}" if math.isfinite(rating) else "not rated"
         usual = f", norm {norm:.1f}" if math.isfinite(norm) else ""
         said.append(f"{scale} {given}{usual}")
     return "On the scale from 1 to 9: " + "; ".join(said)

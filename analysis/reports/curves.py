@@ -21,7 +21,7 @@ from duchenne.analysis.reports.style import (
     figure,
     svg_uri,
 )
-from duchenne.analysis.values import records, text
+from duchenne.analysis.values import number, records, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,8 @@ def presentation_uri(
     gaze, au : pandas.DataFrame or None
         Samples and frames of the session.
     limits : mapping of str to (float, float)
-        Limits of the vertical axes (``au``, ``pupil``), the same for all presentations.
+        Limits of the vertical axes (``au``, ``pupil``), the same for all presentations. A pupil
+        without a baseline is drawn around its mean, says so, and has limits of its own.
 
     Returns
     -------
@@ -61,9 +62,9 @@ def presentation_uri(
     onset, duration = float(row["onset"]), float(row["duration"])
     frames = _near(au, onset, duration) if au is not None else None
     aus = main_aus(frames, N_AUS)
-    panels = (["au"] if frames is not None and aus else []) + (
-        ["pupil"] if gaze is not None else []
-    )
+    samples = _near(gaze, onset, duration) if gaze is not None else None
+    panels = ["au"] if frames is not None and aus else []
+    panels += ["pupil"] if samples is not None and samples["pupil"].notna().any() else []
     if not panels:
         return None
     height = CARD_IN[1] if len(panels) == 2 else CARD_IN[1] * 0.6
@@ -83,9 +84,8 @@ def presentation_uri(
             au_lines(axes["au"], frames["time"].to_numpy(np.float64) - onset, frames, aus)
             axes["au"].set(ylabel="AU intensity", ylim=limits["au"])
             legend_above(axes["au"], 2)
-        if "pupil" in axes and gaze is not None:
-            _pupil_change(axes["pupil"], _near(gaze, onset, duration), row, onset)
-            axes["pupil"].set(ylabel=_pupil_axis(row), ylim=limits["pupil"])
+        if "pupil" in axes and samples is not None:
+            _pupil_panel(axes["pupil"], samples, row, limits["pupil"])
         axes[panels[-1]].set_xlim(-AROUND_S, duration + AROUND_S)
         axes[panels[-1]].set_xlabel("seconds from stimulus onset")
         drawing.align_ylabels()
@@ -104,7 +104,7 @@ def shared_limits(
     extremes = []
     for row in records(summary):
         near = _near(gaze, float(row["onset"]), float(row["duration"]))
-        change = near["pupil"].to_numpy(np.float64) - _baseline(row, near)
+        change = near["pupil"].to_numpy(np.float64) - number(row.get("pupil_baseline"))
         known = change[np.isfinite(change)]
         if known.size:
             extremes.append(np.quantile(known, [0.005, 0.995]))
@@ -120,23 +120,23 @@ def _near(table: pd.DataFrame, onset: float, duration: float) -> pd.DataFrame:
     return table[(times >= onset - AROUND_S) & (times < onset + duration + AROUND_S)]
 
 
-def _pupil_change(ax: Axes, gaze: pd.DataFrame, row: Mapping[str, Any], onset: float) -> None:
-    times = gaze["time"].to_numpy(np.float64) - onset
-    change = gaze["pupil"].to_numpy(np.float64) - _baseline(row, gaze)
+def _pupil_panel(
+    ax: Axes, samples: pd.DataFrame, row: Mapping[str, Any], limits: tuple[float, float]
+) -> None:
+    times = samples["time"].to_numpy(np.float64) - float(row["onset"])
+    pupil = samples["pupil"].to_numpy(np.float64)
+    baseline = number(row.get("pupil_baseline"))
+    has_baseline = bool(np.isfinite(baseline))
+    level = baseline if has_baseline else float(np.nanmean(pupil))
     ax.axhline(0, color=LINE, linewidth=1.0)
-    ax.plot(*binned(times, change, PUPIL_BIN_S), color=INK, linewidth=1.3)
+    ax.plot(*binned(times, pupil - level, PUPIL_BIN_S), color=INK, linewidth=1.3)
+    ax.set_ylabel(pupil_axis(row, has_baseline=has_baseline))
+    if has_baseline:
+        ax.set_ylim(limits)
 
 
-def _baseline(row: Mapping[str, Any], near: pd.DataFrame) -> float:
-    """Return the pupil baseline; the mean of what is drawn where there is none."""
-    given = row.get("pupil_baseline")
-    if given is not None and np.isfinite(float(given)):
-        return float(given)
-    known = near["pupil"].to_numpy(np.float64)
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if known.size else float("nan")
-
-
-def _pupil_axis(row: Mapping[str, Any]) -> str:
+def pupil_axis(row: Mapping[str, Any], *, has_baseline: bool) -> str:
+    """Return the name of the pupil axis of one presentation."""
     unit = text(row.get("pupil_unit"))
-    return f"pupil change ({unit})" if unit else "pupil change"
+    what = "pupil change" if has_baseline else "pupil − its mean\nno baseline"
+    return f"{what} ({unit})" if unit else what

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from duchenne.analysis.codebooks import FACS_NAMES
-from duchenne.analysis.face.features import smooth
+from duchenne.analysis.face.smoothing import smooth
 from duchenne.analysis.reports.style import INK, au_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-SMOOTHING_S = 0.2
 _INTENSITY = re.compile(r"AU(\d\d)_r$")
 _EYELIDS = {"AU43", "AU45"}
 
@@ -82,10 +81,8 @@ def binned(
 
 def au_lines(ax: Axes, times: NDArray[np.float64], au: pd.DataFrame, aus: Sequence[str]) -> None:
     """Draw intensities, smoothed over a fifth of a second, each with its colour and name."""
-    step = float(np.median(np.diff(times))) if times.size > 1 else 0.0
-    width = 2 * round(SMOOTHING_S / step / 2) + 1 if step > 0 else 1
     for name in aus:
-        values = smooth(au[f"{name}_r"].to_numpy(np.float64), width)
+        values = smooth(times, au[f"{name}_r"].to_numpy(np.float64))
         ax.plot(times, values, label=au_label(name), **au_line(name))
 
 

@@ -51,15 +51,15 @@ def stimulus_pictures(stimuli: pd.DataFrame, source: str) -> dict[str, Picture]:
     Parameters
     ----------
     stimuli : pandas.DataFrame
-        Manifest rows as recorded: ``id``, ``file``, ``kind``, ``sha256``.
+        Manifest rows as recorded: ``id``, ``file``, ``kind``, ``sha256``, ``redistributable``.
     source : str
         ``bundled``, or the path of the manifest when the session was run.
 
     Returns
     -------
     dict of str to Picture
-        By stimulus id. A file that is gone, was changed since, or cannot be shown gives a `Picture`
-        that says so.
+        By stimulus id. A file that its licence does not let others have, that is gone, was changed
+        since, or cannot be shown gives a `Picture` that says so.
     """
     folder = _folder_of(source)
     return {str(row["id"]): _picture(row, folder) for row in records(stimuli)}
@@ -81,6 +81,8 @@ def _folder_of(source: str) -> Path | None:
 
 def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
     file, digest = text(row.get("file")), text(row.get("sha256"))
+    if not _may_be_shown(row.get("redistributable")):
+        return Picture(None, None, 4 / 3, "not redistributable")
     path = folder / file if folder is not None and file is not None else None
     if path is None or not path.is_file():
         return Picture(None, None, 4 / 3, "file not found")
@@ -96,6 +98,12 @@ def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
     card = image.copy()
     card.thumbnail((CARD_WIDTH_PX, CARD_WIDTH_PX))
     return Picture(_jpeg_uri(card), _jpeg_uri(thumbnail), image.width / image.height)
+
+
+def _may_be_shown(redistributable: Any) -> bool:
+    """Return whether a report, which is passed on, may hold the stimulus; unless denied, it may."""
+    given = text(redistributable)
+    return given is None or given.strip().lower() not in {"false", "0", "0.0", "no"}
 
 
 def _still(path: Path) -> Image | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.codebooks import CATEGORIES
+from duchenne.analysis.codebooks import CATEGORIES, REFERENCES
 from duchenne.analysis.quality import overall_grade
 from duchenne.analysis.reports.cards import StimulusCard, stimulus_cards
 from duchenne.analysis.reports.data import ReportData
@@ -82,7 +82,7 @@ def write_session_report(
     """
     html = session_report(recording, ReportData.read(paths), progress=progress)
     with replacing(paths.report) as aside:
-        aside.write_text(html, encoding="utf-8")
+        aside.write_text(html, encoding="utf-8", errors="replace")
     return paths.report
 
 
@@ -116,6 +116,7 @@ def session_report(
         note=NOTE,
         notes=data.provenance.get("notes", []),
         provenance=data.provenance,
+        reference=_reference(data),
         font=FONT_STACK,
         grade_colours=GRADE_COLOURS,
         grade_signs=GRADE_SIGNS,
@@ -152,6 +153,12 @@ def _facts(recording: Recording, data: ReportData) -> list[Fact]:
     if recording.attrs.get("recovered"):
         facts.append(Fact("File", "recovered after a crash"))
     return facts
+
+
+def _reference(data: ReportData) -> str:
+    """Return what Action Units were measured from, as the analysis says."""
+    calibration = data.provenance.get("configuration", {}).get("face_calibration") or {}
+    return REFERENCES.get(str(calibration.get("source")), "")
 
 
 def _streams(data: ReportData) -> list[dict[str, str]]:

@@ -23,7 +23,8 @@ from duchenne.analysis.reports.style import (
     figure,
     svg_uri,
 )
-from duchenne.analysis.values import records, text
+from duchenne.analysis.reports.words import NOTHING
+from duchenne.analysis.values import integer, records, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,8 +125,8 @@ def _stimulus_strip(
 
 
 def _number_of(row: Mapping[str, Any]) -> str:
-    trial = row.get("trial")
-    return str(int(trial)) if trial is not None and np.isfinite(float(trial)) else "–"
+    trial = integer(row.get("trial"))
+    return NOTHING if trial is None else str(trial)
 
 
 def _decoded(uri: str) -> NDArray[np.uint8]:

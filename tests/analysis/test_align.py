@@ -20,6 +20,8 @@ from duchenne.recorder.recording import Recording
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from duchenne.recorder.streams import StreamInfo
+
 IDENTITY = Identity("P01", "01", "test", "01")
 
 
@@ -167,3 +169,50 @@ def test_media_time_is_that_of_the_frame_on_the_screen(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         placed["media_time_s"], [np.nan, 0.0, 0.1, 0.2, np.nan, 0.0, 0.3], atol=1e-9
     )
+
+
+def test_frames_of_an_earlier_film_are_not_on_the_screen_any_more(tmp_path: Path) -> None:
+    unknown = np.full(2, np.nan)
+    frames = ShownFrames(np.array([3.9999, 4.5]), unknown, np.array([0.0, 0.5]))
+    with Recording.open(constructed_session(tmp_path / "s.h5", gaze=None)) as recording:
+        table = phases(recording)
+    placed = annotate(pd.DataFrame({"t": [4.2, 5.0, 10.5]}), "t", table, IDENTITY, frames)
+    np.testing.assert_allclose(placed["media_time_s"], [0.0, 0.5, np.nan])
+
+
+def test_frames_of_all_streams_count(tmp_path: Path) -> None:
+    first = (np.array([4.0, 4.1]), np.array([[1, 0, 0.0, 0.1], [1, 1, 0.1, 0.1]]))
+    path = constructed_session(tmp_path / "s.h5", gaze=None, shown_frames=first)
+    with Recording.open(path) as recording:
+        (stream,) = recording.of_type("StimulusFrames")
+        empty = _Stream(stream.info, np.zeros(0), np.zeros((0, 4)))
+        later = _Stream(stream.info, np.array([3.0]), np.array([[2, 0, 9.0, 0.1]]))
+        frames = ShownFrames.of(_Recording([empty, stream, later]))  # type: ignore[arg-type]
+    assert frames is not None
+    np.testing.assert_allclose(frames.times_s, [3.0, 4.0, 4.1], atol=1e-6)
+    assert frames.media_time_s.tolist() == [9.0, 0.0, 0.1]
+    assert frames.trial.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("event", ["abort", "stimulus_onset"])
+def test_a_neutral_phase_without_a_marked_end_is_not_used(tmp_path: Path, event: str) -> None:
+    rows = [(0.5, "neutral_onset", {}), (9.0, event, trial_fields(1))]
+    path = constructed_session(tmp_path / "s.h5", gaze=None, markers=rows)
+    with Recording.open(path) as recording:
+        assert neutral_intervals(phases(recording)) == []
+
+
+class _Stream:
+    def __init__(self, info: StreamInfo, times_s: np.ndarray, samples: np.ndarray) -> None:
+        self.info, self.times_s, self.n, self._samples = info, times_s, len(times_s), samples
+
+    def column(self, label: str) -> np.ndarray:
+        return self._samples[:, [channel.label for channel in self.info.channels].index(label)]
+
+
+class _Recording:
+    def __init__(self, streams: list[object]) -> None:
+        self._streams = streams
+
+    def of_type(self, _kind: str) -> list[object]:
+        return self._streams

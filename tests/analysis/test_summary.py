@@ -109,7 +109,7 @@ def test_lost_gaze_is_flagged_and_kept(tmp_path: Path) -> None:
         changed[f"{eye}_valid"] = (~lost).astype(float)
     summary = tables_of(constructed_session(tmp_path / "s.h5", gaze=(times, changed))).summary
     assert summary["excluded"].tolist() == [False, True]
-    assert summary["exclusion_reason"][1] == "gaze valid in 25% of the stimulus, less than 50%"
+    assert summary["exclusion_reason"][1] == "gaze valid in 25.0% of the stimulus, less than 50%"
     assert summary["gaze_valid_fraction"][1] == pytest.approx(0.25, abs=0.01)
 
 

@@ -118,3 +118,34 @@ def test_parquet_keeps_values_and_gets_a_codebook(tmp_path: Path) -> None:
 def test_a_column_says_what_it_is(bad: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"description|kind"):
         Column(**bad)
+
+
+TEXTS = ['"quoted" scene', '"open', 'say "hi"', 'b"', "'", "01", "NA", "None", "nan", "#x", "a,b"]
+
+
+def test_text_comes_back_as_it_was_quotation_marks_included(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"kind": TEXTS, "x": np.arange(float(len(TEXTS)))})
+    back = read_table(write_table(frame, tmp_path / "t.tsv", BOOK))
+    assert back["kind"].tolist() == TEXTS
+    assert back["x"].tolist() == list(range(len(TEXTS)))
+
+
+def test_what_utf8_cannot_hold_does_not_stop_a_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"kind": pd.Series(["\ud800x", "ü", None], dtype=object)})
+    written = write_table(frame, tmp_path / "t.tsv", BOOK)
+    assert read_table(written)["kind"].tolist()[:2] == ["?x", "ü"]
+    stored = pd.read_parquet(write_parquet(frame, tmp_path / "t.parquet", BOOK))
+    assert stored["kind"].tolist()[:2] == ["?x", "ü"]
+    assert stored["kind"].isna().tolist() == [False, False, True]
+
+
+def test_a_table_that_cannot_be_written_leaves_table_and_codebook_as_they_were(
+    tmp_path: Path,
+) -> None:
+    path = write_table(table()[["onset"]], tmp_path / "t.tsv", BOOK)
+    before = (path.read_bytes(), path.with_suffix(".json").read_bytes())
+    unwritable = BOOK | {"onset": Column("Later.", levels={"a": object()})}  # type: ignore[dict-item]
+    with pytest.raises(TypeError):
+        write_table(table()[["onset", "x"]], path, unwritable)
+    assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.json", "t.tsv"]

@@ -233,7 +233,9 @@ def test_ctrl_c_ends_the_session_in_good_order(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         _wait_for_session_start(study)
-        process.send_signal(signal.SIGINT)
+        for _ in range(3):  # an impatient operator loses nothing
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.4)
         _, told = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -135,19 +135,21 @@ def test_phases_last_as_long_as_declared(whole_session: dict[str, Any]):
         on, off = ([m["lsl_time_s"] for m in markers if m["event"] == e] for e in (onset, offset))
         return [b - a for a, b in zip(on, off, strict=True)]
 
-    assert lengths("neutral_onset", "neutral_offset") == pytest.approx([0.5], abs=1.5 * PERIOD_S)
+    assert lengths("neutral_onset", "neutral_offset") == pytest.approx([0.5], abs=4 * PERIOD_S)
     fixations = lengths("fixation_onset", "fixation_offset")
-    assert fixations == pytest.approx([0.5] * 3, abs=1.5 * PERIOD_S)
+    assert fixations == pytest.approx([0.5] * 3, abs=4 * PERIOD_S)
     red, film, blue = lengths("stimulus_onset", "stimulus_offset")
-    assert [red, blue] == pytest.approx([0.7, 0.7], abs=1.5 * PERIOD_S)
+    assert [red, blue] == pytest.approx([0.7, 0.7], abs=4 * PERIOD_S)
     assert 1.45 < film < 1.8
-    assert lengths("instruction_onset", "instruction_offset") == pytest.approx([0.8], abs=0.1)
+    assert lengths("instruction_onset", "instruction_offset") == pytest.approx([0.8], abs=0.4)
 
 
 def test_simulated_ratings_have_a_response_time(whole_session: dict[str, Any]):
     markers = whole_session["markers"]
     pairs = [(m, markers[i + 1]) for i, m in enumerate(markers) if m["event"] == "rating_onset"]
     assert [onset["scale"] for onset, _ in pairs] == ["valence", "arousal"] * 3
+    for onset, response in pairs:
+        assert onset["dimension"] == response["dimension"] == onset["scale"]
     for onset, response in pairs:
         assert response["scale"] == onset["scale"]
         assert response["device"] == "keyboard"
@@ -247,6 +249,7 @@ def test_a_rating_without_an_answer_times_out(tmp_path: Path, unique_name: str):
         response = presentation.wait_for_marker("rating_response")
         assert presentation.wait(20) == 0
     assert (response["value"], response["rt_s"], response["device"]) == (None, None, "timeout")
+    assert response["dimension"] == "valence"
     waited_s = response["lsl_time_s"] - onset["lsl_time_s"]
     assert waited_s == pytest.approx(0.5, abs=2 * PERIOD_S)
 
@@ -329,6 +332,21 @@ def test_a_film_that_cannot_be_decoded_is_refused_before_ready(tmp_path: Path, u
         assert presentation.lines == []
     assert "count.mp4" in message
     assert "cannot be decoded" in message
+
+
+def test_a_failure_half_way_is_heard_to_the_last_marker(tmp_path: Path, unique_name: str):
+    protocol = write_protocol(tmp_path)
+    with Presentation(protocol, unique_name, "--headless") as presentation:
+        presentation.start()
+        presentation.wait_for_marker("session_start")
+        (tmp_path / "set" / "count.mp4").unlink()  # it comes second
+        presentation.wait_for_marker("abort")
+        presentation.wait_for_marker("session_end")
+        heard_s = time.monotonic()
+        assert presentation.wait(20) == 1
+        assert time.monotonic() - heard_s > 0.5  # the outlets outlive what was pushed last
+        assert presentation.process.stderr is not None
+        assert "count.mp4" in presentation.process.stderr.read()
 
 
 def test_a_screen_that_is_too_small_is_refused(tmp_path: Path, unique_name: str):

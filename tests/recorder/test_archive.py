@@ -114,22 +114,80 @@ def test_recovering_marks_the_file_and_removes_the_journal(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_journal_being_written_is_not_recovered(tmp_path: Path) -> None:
-    import threading
-
+def test_a_journal_in_use_is_neither_recovered_nor_touched(tmp_path: Path) -> None:
     journal = tmp_path / "x.journal"
-    stop = threading.Event()
     with Journal.create(journal, {}) as writer:
-        thread = threading.Thread(
-            target=lambda: [writer.commit() for _ in iter(lambda: stop.wait(0.1), True)]
-        )
-        thread.start()
-        try:
-            with pytest.raises(DuchenneError, match="still being recorded"):
-                recover(journal)
-        finally:
-            stop.set()
-            thread.join()
+        writer.add_stream(StreamInfo("A", "X"))
+        writer.commit()
+        with pytest.raises(DuchenneError, match="still being recorded"):
+            recover(journal)
+    assert Recording.open(recover(journal)).streams["A"].n == 0
+
+
+def test_a_crash_between_sealing_and_clearing_away_is_mended(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("A", "X", uid="u"))
+        writer.append(stream, np.arange(3.0), np.zeros((3, 1), np.float32))
+    out = seal(journal, keep_journal=True)
+    before = out.read_bytes()
+    assert recover(journal) == out
+    assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_damage_costs_only_what_is_damaged(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    rng = np.random.default_rng(5)
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("A", "X", channel_format="double64"))
+        writer.add_segment(stream, "u1", 0.0)
+        for first in range(0, 4000, 20):
+            stamps = np.arange(first, first + 20, dtype=float)
+            writer.append(stream, stamps, rng.normal(size=(20, 1)), received_s=first + 20.0)
+        writer.add_segment(stream, "u2", 4000.0)
+    raw = bytearray(journal.read_bytes())
+    page = int.from_bytes(raw[16:18], "big")
+    middle = len(raw) // page // 2 * page
+    raw[middle : middle + page] = b"\xaa" * page
+    journal.write_bytes(bytes(raw))
+    out = recover(journal)
+    assert journal.exists()  # a damaged journal is kept
+    with Recording.open(out) as recording:
+        kept = recording.streams["A"].timestamps
+        assert 3000 < len(kept) < 4000
+        assert np.all(np.diff(kept) > 0)
+        assert "damaged" in set(recording.log["kind"])
+
+
+def test_odd_stamps_are_kept_and_told(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    stamps = np.array([1.0, np.nan, np.inf, 4.0, -np.inf, 6.0])
+    with Journal.create(journal, {}) as writer:
+        regular = writer.add_stream(StreamInfo("A", "X", nominal_srate_hz=1.0))
+        writer.append(regular, stamps, np.zeros((6, 1), np.float32))
+        markers = writer.add_stream(StreamInfo("M", "Markers", channel_format="string"))
+        texts = [[f'{{"event": "note", "trial": {n}}}'.encode()] for n in range(6)]
+        writer.append(markers, np.array([5.0, np.nan, 1.0, 3.0, np.nan, 2.0]), texts)
+    with Recording.open(seal(journal)) as recording:
+        np.testing.assert_array_equal(recording.streams["A"].timestamps, stamps)
+        certificate = recording.certificate["A"]
+        assert certificate.verdict == "fail"
+        assert "3 stamps are no numbers" in certificate.reasons
+        assert recording.events["trial"].tolist() == [2, 5, 3, 0, 1, 4]
+
+
+def test_a_stream_that_died_half_way_is_no_complete_stream(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {"recording_since_lsl_s": 0.0, "stopped_lsl_s": 600.0}) as writer:
+        stream = writer.add_stream(StreamInfo("Gaze", "Gaze", nominal_srate_hz=100.0))
+        writer.append(stream, np.arange(1000) / 100, np.zeros((1000, 1), np.float32))
+        writer.log(10.0, "stalled", "Gaze")
+    with Recording.open(seal(journal)) as recording:
+        assert recording.certificate["Gaze"].verdict == "fail"
+        told = [finding.what for finding in audit(recording) if finding.level != "ok"]
+        assert any("590.0 s before the end" in what for what in told)
+        assert any("stalled" in what for what in told)
 
 
 def test_odd_strings_and_frames_are_kept_byte_for_byte(tmp_path: Path) -> None:

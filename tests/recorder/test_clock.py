@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from duchenne.recorder.clock import correct, dejitter, fit_offsets
 
@@ -29,12 +30,51 @@ def test_a_drifting_clock_with_outliers_is_followed_within_20_microseconds() -> 
     assert abs(fitted[0].drift - 50e-6) < 1e-6
 
 
-def test_a_step_of_the_senders_clock_starts_a_new_segment() -> None:
-    time_s = np.arange(0, 200, 5.0)
-    offset = np.where(time_s < 100, 1.0, -40.0)
-    fitted = fit_offsets(_measure(time_s, offset))
+def _arrivals(times, latency_s=0.01, chunk=50):
+    starts = np.arange(0, len(times), chunk)
+    last = np.minimum(starts + chunk, len(times)) - 1
+    return np.column_stack([starts, times[last] + latency_s])
+
+
+@pytest.mark.parametrize("step_s", [10.0, -10.0, -3600.0, 0.5])
+def test_a_step_of_the_senders_clock_moves_no_sample(step_s: float) -> None:
+    times = np.arange(0, 200, 0.01)
+    offset = np.where(times < 98.3, 1.0, 1.0 - step_s)
+    probe = np.arange(0, 200, 5.0)
+    probes = _measure(probe, np.where(probe < 98.3, 1.0, 1.0 - step_s))
+    fitted = fit_offsets(probes)
     assert len(fitted) == 2
-    np.testing.assert_allclose(correct(time_s - offset, fitted), time_s, atol=1e-9)
+    found = correct(times - offset, fitted, _arrivals(times))
+    wrong = np.abs(found - times) > 1e-6
+    assert wrong.sum() <= 50  # at most the chunk in which the clock stepped
+
+
+def test_one_bad_measurement_is_no_step() -> None:
+    probe = np.arange(0, 100, 5.0)
+    offsets = np.full(probe.size, 2.0)
+    offsets[7] = 2.4
+    assert len(fit_offsets(_measure(probe, offsets))) == 1
+    slow = np.column_stack([probe, offsets, np.where(offsets > 2.1, 0.9, 1e-4)])
+    slow[-1, 1:] = 2.4, 0.9
+    assert len(fit_offsets(slow)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "lost", "at", "n"),
+    [(1000, 15, 200, 100_000), (60, 1, 40, 6000), (250, 4, 2000, 90_000)],
+)
+def test_samples_lost_near_an_end_keep_their_stamps(
+    rate_hz: int, lost: int, at: int, n: int
+) -> None:
+    truth = np.delete(np.arange(n), np.arange(at, at + lost)) / rate_hz
+    np.testing.assert_allclose(dejitter(truth, float(rate_hz)), truth, atol=0.3 / rate_hz)
+
+
+def test_odd_boundaries_and_stamps_are_survived() -> None:
+    stamps = np.arange(500) / 100
+    stamps[7] = np.nan
+    stamps[9] = np.inf
+    assert len(dejitter(stamps, 100.0, boundaries=(0, 250, 9999))) == 500
 
 
 def test_jitter_of_an_equidistant_stream_is_removed() -> None:

@@ -100,6 +100,29 @@ def test_bystanders_are_left_out(still):
     assert table["face"].tolist() == [True] * 4 + [False] * 4
 
 
+def test_a_step_back_in_time_does_not_stop_the_tracking(still):
+    """The participant leaves as the clock is set back; two seconds later, the next one is taken."""
+    face = still("happiness")
+    left = np.zeros((480, 640 * 2 + 200, 3), np.uint8)
+    right = left.copy()
+    left[:, :640], right[:, -640:] = face, face
+    frames = [(i, 1000 + i / 4, left) for i in range(3)]
+    frames += [(i, (i - 3) / 4, right) for i in range(3, 15)]
+    found = analyse_face(frames).table["face"].to_numpy()
+    assert found[:3].all()
+    assert not found[3:10].any()  # to 1.75 s after the face was last seen
+    assert found[12:].all()
+
+
+def test_thresholds_are_written_beside_the_results(measured):
+    told = measured.neutral["occurrence_threshold"]
+    assert list(told) == [c[:-2] for c in measured.table if c.endswith("_r")]
+    assert min(told.values()) == 2.0
+    assert told["AU45"] == 2.0
+    au45 = measured.table["AU45_r"].to_numpy()
+    np.testing.assert_array_equal(measured.table["AU45_c"], (au45 >= 2).astype(float))
+
+
 def test_real_face_film(shared_folder):
     """Crying first, laughing later, without a neutral phase."""
     film = (f for f in video_frames(shared_folder / "media" / "face_real.mp4") if f[0] % 4 == 0)

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from duchenne.analysis.face.affect import expressive_valence
-from duchenne.analysis.face.calibration import Calibration, occurrence
+from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
 from duchenne.analysis.face.emotion import match_prototypes
-from duchenne.analysis.face.features import face_features, smooth
+from duchenne.analysis.face.features import face_features
+from duchenne.analysis.summary import ExclusionRules
 
 NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 26)
 ALL = (*(f"AU{n:02d}" for n in NUMBERS), "AU12L", "AU12R", "AU14L", "AU14R")
@@ -41,12 +42,33 @@ def match(measured=ALL, **given):
         ({"AU14L": 4, "AU12L": 2, "AU14": 4, "AU12": 2}, "contempt", 0.6),
         ({"AU14L": 4, "AU14R": 3.5, "AU14": 4}, "none", 0.0),
         ({"AU14L": 2.4, "AU14R": 1.9, "AU14": 2.4}, "none", 0.0),
+        # The opposite dimple alone is enough; a smile of both sides, or of the other, is none.
+        ({"AU14R": 5, "AU14": 5}, "contempt", 0.5),
+        ({"AU14L": 4, "AU14R": 1.9, "AU14": 4, "AU12L": 4, "AU12R": 4, "AU12": 4}, "none", 0.0),
+        ({"AU14L": 4, "AU14": 4, "AU12L": 3, "AU12R": 2, "AU12": 3}, "none", 0.0),
+        ({"AU14L": 4, "AU14": 4, "AU12L": 2.1, "AU12R": 1.9, "AU12": 2.1}, "none", 0.0),
+        ({"AU14L": 4, "AU14": 4, "AU12R": 4, "AU12": 4}, "none", 0.0),
+        ({"AU14L": 4, "AU14": 4, "AU12L": 1.9, "AU12R": 1.9, "AU12": 1.9}, "contempt", 0.59),
+        # Units that are not measured in the frame leave the score to the others.
+        ({"AU09": np.nan, "AU10": 4}, "disgust", 0.4),
+        ({"AU09": np.nan, "AU10": 4, "AU15": 2, "AU17": np.nan}, "disgust", 0.6),
+        ({"AU01": 3, "AU04": 4, "AU15": np.nan}, "sadness", 0.7),
+        ({"AU01": 4, "AU02": 4, "AU05": np.nan, "AU26": np.nan}, "surprise", 0.8),
+        # An unknown core leaves the frame open, unless something else matches or its rest is idle.
+        ({"AU12": np.nan, "AU06": 4}, "not_assessable", 0.0),
+        ({"AU12": np.nan, "AU06": 4, "AU01": 3, "AU04": 3, "AU15": 3}, "sadness", 0.6),
+        ({"AU12": np.nan, "AU09": 0, "AU17": 4}, "none", 0.0),
+        ({"AU12": np.nan}, "not_assessable", 0.0),
+        ({"AU15": np.nan}, "not_assessable", 0.0),
+        ({"AU15": np.nan, "AU17": 4}, "none", 0.0),
+        ({"AU14L": np.nan, "AU17": 4}, "not_assessable", 0.0),
+        ({"AU14L": 4, "AU14": 4, "AU12L": 4, "AU12R": np.nan, "AU12": 4}, "none", 0.0),
     ],
 )
 def test_label_and_score(given, label, score):
     result = match(**given)
     assert result.label[0] == label
-    best = max(float(s[0]) for s in result.scores.values())
+    best = np.nanmax([float(s[0]) for s in result.scores.values()])
     assert best == pytest.approx(score)
 
 
@@ -85,6 +107,21 @@ def test_weights_enter_the_score():
     assert scores["happiness"][0] == pytest.approx((1.0 * 1 + 0.5 * 3) / 4)
 
 
+def test_weights_of_units_that_are_not_measured_are_left_out():
+    measured = ("AU01", "AU04", "AU15")
+    units = {"AU01": np.array([5.0, 5.0]), "AU04": np.array([2.5, 2.5])}
+    units["AU15"] = np.array([0.0, np.nan])
+    occurs = {name: np.array([1.0, 1.0]) for name in measured[:2]}
+    occurs["AU15"] = np.array([0.0, np.nan])
+    scores = match_prototypes(units, occurs, {"AU01": 3.0, "AU04": 1.0, "AU15": 4.0}).scores
+    np.testing.assert_allclose(scores["sadness"], [3.5 / 8, 3.5 / 4])
+
+
+def test_units_that_no_backend_names_keep_nothing_from_neutral():
+    result = match(measured=("AU01", "AU02", "AU04", "AU06", "AU12"))
+    assert result.label[0] == "neutral"
+
+
 def valence(**given):
     units = {name: np.array([float(value)]) for name, value in given.items()}
     return float(expressive_valence(units)[0])
@@ -110,9 +147,43 @@ def test_occurrence_needs_two_and_the_neutral_percentile():
     np.testing.assert_array_equal(occurrence(values, own)[:, 0], [0, 0, 0, 1, np.nan])
 
 
-def test_smoothing_leaves_gaps_open():
-    values = np.array([0.0, 3.0, 0.0, np.nan, 6.0])
-    np.testing.assert_allclose(smooth(values, 3), [1.5, 1.0, 1.5, np.nan, 6.0])
+def test_occurrence_is_monotone_in_the_threshold():
+    values = np.array([[2.5], [3.95], [4.05], [4.9]])
+    counts = [
+        occurrence(
+            values, Calibration("neutral phase", np.zeros(1), 50, (), np.array([limit]))
+        ).sum()
+        for limit in (0.0, 2.5, 3.9, 4.0, 4.1, 5.0)
+    ]
+    assert counts == [4, 3, 3, 2, 1, 0]
+
+
+class Passing:
+    """A backend whose features are its intensities."""
+
+    au_names = ("AU12", "AU43", "AU45", "AU17")
+    personal = np.zeros(4, bool)
+    typical_neutral = np.zeros(4)
+
+    def intensities(self, features, neutral):
+        measured = features - neutral
+        measured[:, 3] = np.nan
+        return measured
+
+
+def test_blinks_at_rest_are_blinks_and_the_thresholds_are_told():
+    # 5 of 100 neutral frames are at 4.5, in AU12 as in the eyelids: the percentile is 4.5.
+    rest = np.zeros((100, 4))
+    rest[:5] = 4.5
+    neutral = calibrate(Passing(), rest, np.arange(100.0), np.ones(100, bool), [(0.0, 100.0)])
+    np.testing.assert_array_equal(neutral.threshold, [4.5, 0, 0, 0])
+    found = occurrence(np.array([[4.2, 4.2, 4.2, 1.9], [4.6, 1.9, 2.0, 2.0]]), neutral)
+    np.testing.assert_array_equal(found, [[0, 1, 1, 0], [1, 0, 1, 1]])
+    told = neutral.to_dict()
+    assert told["source"] == "neutral phase"
+    assert told["occurrence_threshold"] == {"AU12": 4.5, "AU43": 2.0, "AU45": 2.0, "AU17": 2.0}
+    habitual = calibrate(Passing(), rest, np.arange(100.0), np.ones(100, bool))
+    assert set(habitual.to_dict()["occurrence_threshold"].values()) == {2.0}
 
 
 def table(n=60, rate_hz=10.0, *, usable=None, label="neutral"):
@@ -153,11 +224,61 @@ def test_change_needs_a_baseline():
     assert np.isnan(face_features(table(), 0.0, 2.0)["AU12_change_mean"])
 
 
-def test_a_window_without_frames_is_missing():
-    row = face_features(table(), 100.0, 105.0)
-    assert np.isnan(row["AU12_mean"])
-    assert np.isnan(row["face_usable_fraction"])
-    assert row["expr_prototype_top"] is None
+def lost(n_kept_before, n_kept_within, **extra):
+    """Return 30 frames/s to 20 s, with only so many frames in 9-10 s and in 10-15 s."""
+    frames = table(600, 30.0).assign(**extra)
+    frames["AU12_r"] = np.where(frames["time"] > 10 - 1e-9, 4.0, 1.0)
+    kept = np.ones(600, bool)
+    kept[270 + n_kept_before : 300] = False
+    kept[300 + n_kept_within : 450] = False
+    return frames[kept].reset_index(drop=True)
+
+
+def test_frames_that_did_not_arrive_are_not_usable():
+    row = face_features(lost(30, 3), 10.0, 15.0)
+    assert row["face_usable_fraction"] == pytest.approx(3 / 150)
+    assert row["AU12_change_mean"] == pytest.approx(3.0)
+    assert face_features(lost(30, 150), 10.0, 15.0)["face_usable_fraction"] == 1.0
+
+
+def test_a_complete_recording_has_share_one_wherever_the_window_lies():
+    frames = table(600, 30.0)
+    for start in np.linspace(1.0, 1.1, 23):
+        assert face_features(frames, start, start + 4.99)["face_usable_fraction"] == 1.0
+
+
+@pytest.mark.parametrize(("n", "change"), [(1, np.nan), (14, np.nan), (15, 3.0), (30, 3.0)])
+def test_change_needs_half_of_the_frames_of_the_second_before(n, change):
+    row = face_features(lost(n, 150), 10.0, 15.0)
+    assert row["AU12_change_mean"] == pytest.approx(change, nan_ok=True)
+
+
+@pytest.mark.parametrize(("n", "share"), [(3, np.nan), (74, np.nan), (75, 1.0)])
+def test_speaking_is_told_from_half_of_the_frames(n, share):
+    row = face_features(lost(30, n, speaking=1.0), 10.0, 15.0)
+    assert row["speaking_fraction"] == pytest.approx(share, nan_ok=True)
+
+
+def test_a_window_without_frames_has_no_usable_share():
+    for frames in (table(), table(0), table(1)):
+        row = face_features(frames, 100.0, 105.0)
+        assert np.isnan(row["AU12_mean"])
+        assert np.isnan(row["AU12_peak"])
+        assert np.isnan(row["AU12_change_mean"])
+        assert row["face_usable_fraction"] == 0.0
+        assert row["expr_prototype_top"] is None
+    assert ExclusionRules().reasons(row) == ["face usable in 0.0% of the stimulus, less than 50%"]
+
+
+def test_the_peak_is_not_smoothed_across_a_gap():
+    # Three frames at 5, then 4.8 s without any, then three at 0: the 95th percentile stays 5.
+    within = np.concatenate([10 + np.arange(3) / 30, 14.9 + np.arange(3) / 30])
+    times = np.concatenate([np.arange(270) / 30, within])
+    frames = table(len(times)).assign(time=times)
+    frames["AU12_r"] = np.concatenate([np.zeros(270), [5, 5, 5, 0, 0, 0]])
+    row = face_features(frames, 10.0, 15.0)
+    assert row["AU12_peak"] == pytest.approx(5.0)
+    assert row["AU12_mean"] == pytest.approx(2.5)
 
 
 def test_top_prototype_needs_a_tenth_of_the_frames():
@@ -166,3 +287,8 @@ def test_top_prototype_needs_a_tenth_of_the_frames():
     assert face_features(frames, 3.0, 5.0)["expr_prototype_top"] == "surprise"
     frames.loc[31, "expr_prototype"] = "none"
     assert face_features(frames, 3.0, 5.0)["expr_prototype_top"] == "none"
+
+
+def test_usable_frames_that_cannot_be_assessed_are_told():
+    frames = table(label="not_assessable")
+    assert face_features(frames, 3.0, 5.0)["expr_prototype_top"] == "not_assessable"

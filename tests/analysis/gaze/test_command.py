@@ -161,3 +161,75 @@ def test_the_command_names_what_it_wrote(tmp_path: Path) -> None:
     last = outcome.stdout.strip().splitlines()[-1]
     assert "fixations.tsv" in last
     assert "gaze.parquet" in last
+
+
+def test_normalized_units_mistaken_for_pixels_are_noticed(tmp_path: Path) -> None:
+    _frame().to_csv(tmp_path / "g.csv", index=False)
+    with pytest.raises(DuchenneError, match="looks like normalized units; use --unit normalized"):
+        run_gaze_command(tmp_path / "g.csv", tmp_path / "out", position_unit="px", **GEOMETRY)
+
+
+def test_one_table_of_several_people_and_stimuli(tmp_path: Path) -> None:
+    parts = []
+    for name in ("07", "08"):
+        frame = _frame()
+        shown = frame["time"].between(0.5, 1.5)
+        frame["Picture"] = np.where(shown, "dog", np.where(frame["time"] > 2, "cat", None))
+        parts.append(frame.assign(Subject=name))
+    pd.concat(parts).to_csv(tmp_path / "g.csv", index=False)
+    columns = parse_columns(["participant=Subject", "stimulus=Picture"])
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", columns=columns, **GEOMETRY)
+    summary = read_table(tmp_path / "out" / "summary.tsv")
+    assert summary["participant"].tolist() == ["07", "07", "08", "08"]
+    assert summary["stimulus"].tolist() == ["dog", "cat"] * 2
+    assert summary["n_saccades"].tolist() == [2, 0, 2, 0]
+    assert summary["entropy_area"].unique().tolist() == ["screen"]
+    quality = read_table(tmp_path / "out" / "quality.tsv")
+    assert quality["n_saccades"].tolist() == [3, 3]
+
+
+def test_without_stimuli_the_summary_is_of_the_recording(tmp_path: Path) -> None:
+    _frame().to_csv(tmp_path / "g.csv", index=False)
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", **GEOMETRY)
+    summary = read_table(tmp_path / "out" / "summary.tsv")
+    assert summary["stimulus"].isna().tolist() == [True]
+    assert summary["n_saccades"].tolist() == [3]
+    assert summary["n_blinks"].tolist() == [1]
+
+
+def test_a_sampling_rate_that_changes_is_said(tmp_path: Path) -> None:
+    gaze = _frame(600)
+    late = gaze.index >= 900
+    gaze.loc[late, "time"] = gaze["time"][900] + 2 * (gaze["time"][late] - gaze["time"][900])
+    gaze.to_csv(tmp_path / "g.csv", index=False)
+    notes: list[str] = []
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", note=notes.append, **GEOMETRY)
+    assert any("changes from 300 to 600 Hz" in line for line in notes)
+
+
+@pytest.mark.parametrize("spoil", ["lost", "one sample", "still"])
+def test_empty_recordings_give_empty_tables(tmp_path: Path, spoil: str) -> None:
+    frame = _frame()
+    columns = ["x", "y"]
+    if spoil == "lost":
+        frame[columns] = np.nan
+    elif spoil == "one sample":
+        frame.loc[frame.index != 700, columns] = np.nan
+    else:
+        frame[columns] = 0.5
+    frame.to_csv(tmp_path / "g.csv", index=False)
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", **GEOMETRY)
+    summary = read_table(tmp_path / "out" / "summary.tsv")
+    assert len(read_table(tmp_path / "out" / "saccades.tsv")) == 0
+    assert len(summary) == 1
+    assert summary["mean_saccade_amplitude_deg"].isna().all()
+    if spoil == "lost":
+        assert summary["n_fixations"].isna().all()
+
+
+def test_a_webcam_says_less(tmp_path: Path) -> None:
+    _frame(30).to_csv(tmp_path / "g.csv", index=False)
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", **GEOMETRY)
+    summary = read_table(tmp_path / "out" / "summary.tsv").iloc[0]
+    assert np.isnan(summary["saccade_peak_velocity_deg_s"])
+    assert summary["n_fixations"] >= 1

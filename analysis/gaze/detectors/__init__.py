@@ -1,0 +1,1 @@
+"""Event detectors beyond the velocity threshold; each is registered in :mod:`..events`."""

@@ -1,0 +1,300 @@
+"""Write what a journal holds into the groups of a session file (docs/session-format.md).
+
+The raw streams come first and must succeed. Everything derived from them (times, events, certificate, facts)
+is guarded: whatever odd content makes a derivation fail, the streams are kept and ``/log`` says what failed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne import __version__
+from duchenne.protocols.markers import decode
+from duchenne.recorder.certificate import certify
+from duchenne.recorder.clock import correct, dejitter, fit_offsets
+from duchenne.recorder.journal import Segment
+from duchenne.recorder.sample_writers import TEXT, extend, growing, writer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import h5py
+
+    from duchenne.recorder.journal import Chunk, JournalReader, StoredStream
+
+FORMAT = "duchenne-session"
+FORMAT_VERSION = 1
+ROW_BLOCK_BYTES = 4 << 20
+EVENT_COLUMNS = ("event", "trial", "block", "stimulus", "presentation_id", "phase")
+MAX_TRIAL = 2**31
+ROOT_FACTS = ("participant", "session", "task", "run")
+
+
+def write_session(
+    file: h5py.File,
+    reader: JournalReader,
+    *,
+    recovered: bool,
+    progress: Callable[[int, int], None] | None,
+) -> dict[int, int]:
+    """Write a whole session file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        New and empty.
+    reader : JournalReader
+    recovered : bool
+        Whether the recorder crashed.
+    progress : callable, optional
+        Called with samples written and samples in all.
+
+    Returns
+    -------
+    dict of int to int
+        Samples written of each stream, by its number in the journal.
+    """
+    meta = reader.meta
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    for key in ROOT_FACTS:
+        file.attrs[key] = str(meta.get(key, ""))
+    file.attrs["created_utc"] = str(meta.get("created_utc", ""))
+    file.attrs["software_version"] = str(meta.get("software_version", __version__))
+    file.attrs["sealed"] = False
+    file.attrs["recovered"] = recovered
+    total = sum(reader.counts().values())
+    failures: list[str] = []
+    written: dict[int, int] = {}
+    group = file.create_group("streams")
+    for stream in reader.streams:
+        node = group.create_group(stream.group_name)
+        written[stream.id] = 0
+        for n in _write_stream(node, stream, reader):
+            written[stream.id] += n
+            if progress is not None:
+                progress(sum(written.values()), total)
+    certificate = file.create_group("certificate")
+    interval = _interval(meta, group)
+    for stream in reader.streams:
+        node = group[stream.group_name]
+        _guard(failures, f"times of {stream.group_name}", _derive_times, node, stream)
+        _guard(
+            failures,
+            f"certificate of {stream.group_name}",
+            _certify,
+            certificate,
+            node,
+            stream,
+            interval,
+        )
+    rows = _guard(failures, "events", _event_rows, group, reader) or []
+    n_failures = len(failures)
+    _guard(failures, "event columns", _write_events, file, rows)
+    if len(failures) > n_failures:
+        _start_again(file, "events")
+        _write_events(file, [])
+    n_failures = len(failures)
+    _guard(failures, "protocol, stimuli and answers", _write_facts, file, meta)
+    if len(failures) > n_failures:
+        for name in ("protocol", "stimuli", "participant"):
+            _start_again(file, name)
+        _write_facts(file, {})
+    file.create_group("calibration")
+    _write_log(file, reader, failures)
+    file.attrs["sealed"] = True
+    return written
+
+
+def _guard(failures: list[str], what: str, derive: Callable[..., Any], *arguments: Any) -> Any:
+    """Derive something; note a failure and return None instead of losing the recording over it."""
+    try:
+        return derive(*arguments)
+    except Exception as error:  # noqa: BLE001 -- whatever a foreign stream holds, the raw data are kept
+        failures.append(f"{what}: {type(error).__name__}: {error}")
+        return None
+
+
+def _start_again(file: h5py.File, name: str) -> None:
+    if name in file:
+        del file[name]
+
+
+def _interval(meta: Mapping[str, Any], group: h5py.Group) -> tuple[float, float]:
+    """Return when the recording began and ended, on the recorder's clock; NaN if unknown."""
+    begun = float(meta.get("recording_since_lsl_s", math.nan))
+    last = [float(node["received"][-1, 1]) for node in group.values() if len(node["received"])]
+    ended = float(meta.get("stopped_lsl_s", max(last, default=math.nan)))
+    return begun, ended
+
+
+def _write_stream(node: h5py.Group, stream: StoredStream, reader: JournalReader) -> Iterator[int]:
+    info = stream.info
+    for key in ("name", "type", "source_id", "uid", "hostname", "channel_format", "info_xml"):
+        node.attrs[key] = getattr(info, key)
+    node.attrs["nominal_srate_hz"] = info.nominal_srate_hz
+    node.attrs["channels"] = json.dumps([channel.__dict__ for channel in info.channels])
+    stamps = growing(node, "timestamps", np.float64)
+    received = growing(node, "received", np.float64, 2)
+    writer = writer_for(node, info)
+    n_written = 0
+    for chunks in _blocks(reader.chunks(stream)):
+        block = np.concatenate([chunk.timestamps for chunk in chunks])
+        extend(stamps, block)
+        writer.write([chunk.samples for chunk in chunks])
+        starts = n_written + np.cumsum([0, *(len(chunk.timestamps) for chunk in chunks[:-1])])
+        extend(received, np.column_stack([starts, [chunk.received_s for chunk in chunks]]))
+        n_written += len(block)
+        yield len(block)
+    writer.finish()
+    _write_clock(node, stream, reader)
+
+
+def _write_clock(node: h5py.Group, stream: StoredStream, reader: JournalReader) -> None:
+    offsets = reader.clock_offsets(stream.id)
+    node.create_dataset("clock_offsets", data=offsets[:, :2])
+    node.create_dataset("clock_offset_uncertainty", data=offsets[:, 2])
+    segments = [_shifted(s, reader.dropped.get(stream.id, ())) for s in reader.segments(stream.id)]
+    compound = np.array(
+        [(s.start_index, s.uid, s.opened_s) for s in segments],
+        dtype=[("start_index", np.uint64), ("uid", TEXT), ("time", np.float64)],
+    )
+    node.create_dataset("segments", data=compound)
+    stamps = node["timestamps"][:]
+    times = node.create_dataset("times", data=stamps, chunks=True if len(stamps) else None)
+    times.attrs["method"] = "stamps as received"
+
+
+def _shifted(segment: Segment, dropped: Sequence[tuple[int, int]]) -> Segment:
+    """Return a segment whose start counts only the samples that could be read."""
+    gone = sum(
+        min(n, segment.start_index - before)
+        for before, n in dropped
+        if before < segment.start_index
+    )
+    return Segment(segment.start_index - gone, segment.uid, segment.opened_s)
+
+
+def _derive_times(node: h5py.Group, stream: StoredStream) -> None:
+    offsets = np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]])
+    times = correct(node["timestamps"][:], fit_offsets(offsets), node["received"][:])
+    smooth = not stream.info.can_drop_samples
+    if smooth:
+        starts = tuple(int(row["start_index"]) for row in node["segments"][:])
+        times = dejitter(times, stream.info.nominal_srate_hz, boundaries=starts)
+    node["times"][...] = times
+    node["times"].attrs["method"] = "clock offsets, dejittered" if smooth else "clock offsets"
+
+
+def _certify(
+    certificate: h5py.Group, node: h5py.Group, stream: StoredStream, interval: tuple[float, float]
+) -> None:
+    offsets = np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]])
+    result = certify(
+        stream.info,
+        node["timestamps"][:],
+        offsets,
+        n_segments=max(len(node["segments"]), 1),
+        recording=interval,
+        times_s=node["times"][:],
+    )
+    certificate.attrs[stream.group_name] = json.dumps(result.to_json())
+
+
+def _blocks(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    block: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        block.append(chunk)
+        samples = chunk.samples
+        size += (
+            samples.nbytes
+            if isinstance(samples, np.ndarray)
+            else sum(len(value) for row in samples for value in row)
+        )
+        if size >= ROW_BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _event_rows(
+    group: h5py.Group, reader: JournalReader
+) -> list[tuple[float, str, str, dict[str, Any]]]:
+    """Return the decoded markers of all marker streams in order of time, those without a time last."""
+    rows: list[tuple[float, str, str, dict[str, Any]]] = []
+    for stream in reader.streams:
+        if stream.info.type != "Markers" or not stream.info.is_string:
+            continue
+        node = group[stream.group_name]
+        texts = node["samples"].asstr()[:]
+        first = texts[:, 0] if texts.ndim == 2 else texts
+        for time_s, text in zip(node["times"][:], first, strict=True):
+            rows.append((float(time_s), stream.group_name, str(text), decode(str(text))))
+    return sorted(rows, key=lambda row: (math.isnan(row[0]), row[0]))
+
+
+def _write_events(file: h5py.File, rows: Sequence[tuple[float, str, str, dict[str, Any]]]) -> None:
+    group = file.create_group("events")
+    group.create_dataset("time", data=np.array([row[0] for row in rows], dtype=np.float64))
+    for column in EVENT_COLUMNS:
+        values = [row[3].get(column) for row in rows]
+        if column == "trial":
+            numbers = [_whole_number(value) for value in values]
+            group.create_dataset(column, data=np.array(numbers, dtype=np.int64))
+        else:
+            _text_dataset(group, column, ["" if value is None else str(value) for value in values])
+    _text_dataset(group, "stream", [row[1] for row in rows])
+    _text_dataset(group, "json", [row[2] for row in rows])
+
+
+def _whole_number(value: Any) -> int:
+    """Return a trial number, also where its sender writes 3.0; -1 for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return -1
+    if not 0 <= value < MAX_TRIAL:  # also NaN
+        return -1
+    return int(value) if value == int(value) else -1
+
+
+def _write_facts(file: h5py.File, meta: Mapping[str, Any]) -> None:
+    protocol = file.create_group("protocol")
+    protocol.attrs["name"] = str(meta.get("protocol_name", ""))
+    protocol.attrs["hash"] = str(meta.get("protocol_hash", ""))
+    protocol.attrs["screen"] = json.dumps(meta.get("screen"))
+    protocol.create_dataset("yaml", data=str(meta.get("protocol_yaml", "")), dtype=TEXT)
+    protocol.create_dataset("schedule", data=str(meta.get("schedule_json", "")), dtype=TEXT)
+    stimuli = file.create_group("stimuli")
+    stimuli.attrs["source"] = str(meta.get("stimuli_source", ""))
+    for column, values in (meta.get("stimuli") or {}).items():
+        if all(isinstance(value, (int, float)) for value in values if value is not None):
+            numbers = [np.nan if value is None else value for value in values]
+            stimuli.create_dataset(column, data=np.array(numbers, dtype=np.float64))
+        else:
+            _text_dataset(
+                stimuli, column, ["" if value is None else str(value) for value in values]
+            )
+    participant = file.create_group("participant")
+    participant.attrs["answers"] = json.dumps(meta.get("participant_answers") or {})
+
+
+def _write_log(file: h5py.File, reader: JournalReader, failures: Sequence[str]) -> None:
+    rows = reader.log()
+    rows += [(0.0, "derive failed", text) for text in failures]
+    rows += [(0.0, "damaged", text) for text in reader.damaged]
+    group = file.create_group("log")
+    group.create_dataset("time", data=np.array([row[0] for row in rows], dtype=np.float64))
+    _text_dataset(group, "kind", [row[1] for row in rows])
+    _text_dataset(group, "detail", [row[2] for row in rows])
+
+
+def _text_dataset(group: h5py.Group, name: str, values: Sequence[str]) -> None:
+    # HDF5 text can hold neither NUL nor the lone surrogates that JSON escapes may spell.
+    whole = (value.encode("utf-8", "replace").decode("utf-8") for value in values)
+    safe = [value.replace("\0", "\N{SYMBOL FOR NULL}") for value in whole]
+    group.create_dataset(name, data=np.array(safe, dtype=object), dtype=TEXT)
