@@ -27,10 +27,11 @@ from duchenne.protocols.displays.virtual import has_display, virtual_display
 from duchenne.protocols.labels import check_label
 from duchenne.protocols.markers import MarkerOutlet, ShownFramesOutlet
 from duchenne.protocols.responders import SimulatedRater
-from duchenne.protocols.runner import rating_screen, run_schedule
+from duchenne.protocols.runner import run_schedule
 from duchenne.protocols.schedule import make_schedule
 from duchenne.protocols.schema import load_protocol
 from duchenne.protocols.stage import ABORT_KEY
+from duchenne.protocols.steps.rating import rating_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,108 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from duchenne.protocols.labels import check_label
 from duchenne.protocols.ordering import draw_per_category, random_order
-from duchenne.protocols.schema import Break, Instruction, NeutralFace, Trials
+from duchenne.protocols.plan import Step, Trial
+from duchenne.protocols.schema import Trials
 from duchenne.protocols.selection import pool
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from duchenne.protocols.schema import Block, Interval, Protocol
+    from duchenne.protocols.schema import Block, Interval, Item, Protocol
     from duchenne.stimuli.manifest import Stimulus, StimulusSet
 
-StepKind = Literal["block_start", "block_end", "instruction", "neutral", "break", "trial"]
-RATING_ALLOWANCE_S = 3.0
-"""What a rating is planned to take."""
-KEY_ALLOWANCE_S = 10.0
-"""What a screen that waits for a key is planned to take."""
+__all__ = ["Schedule", "Step", "Trial", "derive_seed", "make_schedule"]
+
 MAX_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One presentation of one stimulus.
-
-    Attributes
-    ----------
-    trial : int
-        Number in the session, from 1.
-    block : str
-        Name of its block.
-    stimulus_id : str
-        What is shown.
-    fixation_s : float
-        Fixation cross before it, in seconds.
-    duration_s : float
-        Planned length of the stimulus, in seconds.
-    iti_s : float
-        Empty screen after the ratings, in seconds.
-    ratings : tuple of str
-        Names of the ratings that follow, in order.
-    """
-
-    trial: int
-    block: str
-    stimulus_id: str
-    fixation_s: float
-    duration_s: float
-    iti_s: float
-    ratings: tuple[str, ...] = ()
-
-    @property
-    def planned_duration_s(self) -> float:
-        """Fixation, stimulus, an allowance for each rating, and the empty screen, in seconds."""
-        ratings_s = RATING_ALLOWANCE_S * len(self.ratings)
-        return self.fixation_s + self.duration_s + ratings_s + self.iti_s
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a session.
-
-    Attributes
-    ----------
-    kind : {"block_start", "block_end", "instruction", "neutral", "break", "trial"}
-        What happens.
-    block : str
-        Name of its block.
-    text : str or None
-        What an instruction, neutral phase or break shows.
-    duration_s : float or None
-        Ends after so many seconds; None waits for a key. 0 for the marks of a block; for a trial,
-        see `trial`.
-    skip_with_key : bool
-        The participant's key may end it before `duration_s`.
-    trial : Trial or None
-        For trials, the presentation.
-    """
-
-    kind: StepKind
-    block: str
-    text: str | None = None
-    duration_s: float | None = None
-    skip_with_key: bool = False
-    trial: Trial | None = None
-
-    @property
-    def planned_duration_s(self) -> float:
-        """How long it is planned to take, in seconds."""
-        if self.trial is not None:
-            return self.trial.planned_duration_s
-        return KEY_ALLOWANCE_S if self.duration_s is None else self.duration_s
-
-    @property
-    def label(self) -> str:
-        """A few words for the operator."""
-        if self.trial is not None:
-            return f"trial {self.trial.trial}: {self.trial.stimulus_id}"
-        return f"{self.kind.replace('_', ' ')} ({self.block})"
 
 
 @dataclass(frozen=True)
@@ -267,9 +185,11 @@ class _Builder:
             raise DuchenneError(f"{where}: {error}") from None
 
 
-def _screen(block: str, item: Instruction | NeutralFace | Break) -> Step:
-    skip = not isinstance(item, NeutralFace) and item.skip_with_key
-    return Step(item.type, block, item.text, item.duration_s, skip)
+def _screen(block: str, item: Item) -> Step:
+    """Return the step of anything but trials: its text and length, and the rest as content."""
+    values = item.model_dump(mode="json", exclude={"type"})
+    own = {key: values.pop(key) for key in ("text", "duration_s", "skip_with_key") if key in values}
+    return Step(item.type, block, **own, content=values)
 
 
 def _draw_s(interval: Interval, rng: np.random.Generator) -> float:

@@ -1,0 +1,37 @@
+"""The kinds of step by name: those of the protocol file, trials, and the marks of blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from duchenne.protocols.steps.pages import BlockMark, Neutral, Page
+from duchenne.protocols.steps.trial import TrialKind
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from duchenne.protocols.steps.base import StepKind
+
+STEP_KINDS: Mapping[str, StepKind] = {
+    "block_start": BlockMark(begins=True),
+    "block_end": BlockMark(begins=False),
+    "trial": TrialKind(),
+    "instruction": Page("instruction_onset", "instruction_offset"),
+    "neutral": Neutral(),
+    "break": Page("break_start", "break_end"),
+}
+
+
+def step_kind(name: str) -> StepKind:
+    """Return the kind of step of a name.
+
+    Raises
+    ------
+    DuchenneError
+        There is none: the schedule was written by another version.
+    """
+    try:
+        return STEP_KINDS[name]
+    except KeyError:
+        raise DuchenneError(f"this version knows no step of kind {name!r}") from None
