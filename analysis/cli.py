@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 WIDTH_WITHOUT_TERMINAL = 110
-_STAGES = {"gaze": "Gaze", "face": "Face", "tables": "Tables", "report": "Report"}
+_STAGES = {"gaze": "Gaze", "face": "Face", "areas": "Areas", "tables": "Tables", "report": "Report"}
 
 Target = Annotated[
     Path,
@@ -37,17 +37,43 @@ Backend = Annotated[
     str, typer.Option("--au-backend", metavar="NAME", help="What measures Action Units.")
 ]
 
+Aois = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE | auto",
+        help="Areas of interest; `auto` finds eyes, mouth and face in the stimuli. By default aois.tsv "
+        "or aois.json beside the manifest.",
+    ),
+]
 
-@app.command(epilog="Example: duchenne analyze study --au-backend blendshapes")
-def analyze(target: Target, out: Out = None, au_backend: Backend = "blendshapes") -> None:
+Eye = Annotated[
+    str,
+    typer.Option(
+        metavar="both | left | right",
+        help="What gaze rests on: the mean of both eyes (also called cyclopean), or one of them.",
+    ),
+]
+
+
+@app.command(epilog="Example: duchenne analyze study --au-backend blendshapes --aois auto")
+def analyze(
+    target: Target,
+    out: Out = None,
+    au_backend: Backend = "blendshapes",
+    aois: Aois = None,
+    eye: Eye = "both",
+) -> None:
     """Analyze a session, or every session of a study: tables, codebooks and reports."""
+    gaze_cli.check_eye(eye)
     if target.is_dir():
-        _analyze_study(target, out, au_backend)
+        _analyze_study(target, out, au_backend, aois, eye)
         return
     from duchenne.analysis.session import analyze_session
 
     with _progress() as start:
-        paths = analyze_session(target, out, au_backend=au_backend, progress=start(target))
+        paths = analyze_session(
+            target, out, au_backend=au_backend, aois=aois, eye=eye, progress=start(target)
+        )
     _say_notes(paths)
     typer.echo(f"Tables and report: {paths.folder}")
 
@@ -214,17 +240,24 @@ def print_summary_table(summary: pd.DataFrame) -> None:
     console.print("Prototype match: what the face did, not what was felt.", style="dim")
 
 
-def _analyze_study(study: Path, out: Path | None, au_backend: str) -> None:
+def _analyze_study(
+    study: Path, out: Path | None, au_backend: str, aois: str | None = None, eye: str = "both"
+) -> None:
     from duchenne.analysis.study import analyze_study
 
     with _progress() as start:
-        result = analyze_study(study, out, au_backend=au_backend, progress=start)
+        result = analyze_study(
+            study, out, au_backend=au_backend, aois=aois, eye=eye, progress=start
+        )
     for paths in result.sessions:
         _say_notes(paths)
     _say_failures(list(result.failed))
     done, total = len(result.sessions), len(result.sessions) + len(result.failed)
     typer.echo(f"{done} of {total} sessions analyzed.")
     if result.summary is not None:
+        for table in (result.synchrony, result.scanpath_similarity):
+            if table is not None:
+                typer.echo(f"Over participants: {table}")
         typer.echo(f"Summary of the study: {result.summary}")
     if result.failed:
         raise typer.Exit(1)

@@ -158,8 +158,15 @@ EVENTS = PLACE | {
         "Category of the stimulus as its manifest says.", levels=CATEGORIES, kind="string"
     ),
     "scale": _label("Rating scale, as the protocol calls it."),
-    "value": _number("Rating that was given; n/a where time ran out."),
+    "value": _number("Rating that was given, where it is a number; n/a where time ran out."),
     "rt_s": _number("Response time of the rating from the onset of its scale.", "s"),
+    "response": _label(
+        "Answer that is no number: words as they were chosen or typed, several values as a JSON object; n/a "
+        "for numbers."
+    ),
+    "passed": _flag(
+        "Whether an attention check was answered as required; n/a for what is no check."
+    ),
     **{
         f"stim_{edge}_px": _number(
             f"{edge.capitalize()} edge of the stimulus on the screen, origin at the top left; n/a for "
@@ -222,6 +229,42 @@ QUALITY = IDENTITY | {
     "valid_fraction": _number("Share of valid samples (gaze) or usable frames (face).", "1"),
     "precision_rms_deg": _number("Gaze: root mean square of sample-to-sample distances.", "deg"),
     "precision_sd_deg": _number("Gaze: standard deviation during fixations.", "deg"),
+    "precision_bcea_deg2": _number("Gaze: median area that holds 68 % of a fixation.", "deg^2"),
+    "loss_fraction": _number("Gaze: share of the samples due that are lost, gaps counted.", "1"),
+    "valid_rate_hz": _number("Gaze: valid samples per second of the recording.", "Hz"),
+    "accuracy_deg": _number(
+        "Gaze: mean angle between validation points and gaze on them; n/a without a validation.",
+        "deg",
+    ),
+    "accuracy_left_deg": _number("Gaze: the same of the left eye.", "deg"),
+    "accuracy_right_deg": _number("Gaze: the same of the right eye.", "deg"),
+    "validation_rms_left_deg": _number(
+        "Gaze: mean over validation points of the left eye's sample-to-sample root mean square.",
+        "deg",
+    ),
+    "validation_rms_right_deg": _number("Gaze: the same of the right eye.", "deg"),
+    "validation_sd_left_deg": _number(
+        "Gaze: mean over validation points of the left eye's standard deviation.", "deg"
+    ),
+    "validation_sd_right_deg": _number("Gaze: the same of the right eye.", "deg"),
+    "n_validation_points": _count("Gaze: validation points with a fixation on them."),
+    "eye": Column(
+        "Gaze: eye that positions and events rest on.",
+        levels={
+            "both": "mean of both eyes; where one is lost the other, moved by half their difference",
+            "left": "left eye only",
+            "right": "right eye only",
+            "unknown": "the tracker names no eye",
+        },
+        kind="string",
+    ),
+    "rate_varies": Column(
+        "Gaze: the sampling rate changed by more than a fifth between blocks of 5 s; events are found "
+        "in each stretch of one rate by itself.",
+        kind="boolean",
+    ),
+    "sampling_rate_min_hz": _number("Gaze: lowest sampling rate of a block of 5 s.", "Hz"),
+    "sampling_rate_max_hz": _number("Gaze: highest sampling rate of a block of 5 s.", "Hz"),
     "pupil_unit": _label("Gaze: unit of the pupil as the device gives it."),
     "pupil_measure": _label("Gaze: what of the pupil was measured (diameter or area)."),
     "grade": Column(

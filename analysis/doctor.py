@@ -172,9 +172,15 @@ def _audio() -> Check:
 
 
 def _cameras() -> Check:
-    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
-    if devices:
-        return Check("session", "cameras", "ok", ", ".join(devices))
+    from duchenne.recorder.sources.camera_grabber import summary_of  # noqa: PLC0415 -- with NumPy
+    from duchenne.recorder.sources.v4l2 import attached_devices, list_cameras  # noqa: PLC0415
+
+    found = [f"{c.device} {c.name} ({summary_of(c.modes, 2)})" for c in list_cameras()]
+    if found:
+        return Check("session", "cameras", "ok", "; ".join(found))
+    if devices := attached_devices():
+        why = "no camera, or no permission (group video)"
+        return Check("session", "cameras", "absent", f"{', '.join(devices)}: {why}")
     if sys.platform in {"win32", "darwin"}:
         return Check("session", "cameras", "ok", "not listed on this system: try --camera 0")
     return Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,8 @@ COLUMNS = {
     "scale": "object",
     "value": "float64",
     "rt_s": "float64",
+    "response": "object",
+    "passed": "boolean",
     "stim_left_px": "float64",
     "stim_top_px": "float64",
     "stim_right_px": "float64",
@@ -66,9 +69,9 @@ def event_table(
     -------
     pandas.DataFrame
         Columns ``onset duration trial_type trial block stimulus_id stim_file category scale value
-        rt_s stim_left_px stim_top_px stim_right_px stim_bottom_px interrupted presentation_id phase
-        t_from_onset_s``; a momentary marker (a rating that was given, a block that begins, an
-        abort, …) has the duration 0.
+        rt_s response passed stim_left_px stim_top_px stim_right_px stim_bottom_px interrupted
+        presentation_id phase t_from_onset_s``; a momentary marker (a rating that was given, a block
+        that begins, an abort, …) has the duration 0.
     """
     by_id = {row["presentation_id"]: row for row in records(presentations)}
     onsets = onset_markers(events)
@@ -152,5 +155,14 @@ def _of_marker(marker: Mapping[str, Any]) -> dict[str, Any]:
         "scale": text(field(marker, "scale")),
         "value": number(field(marker, "value")),
         "rt_s": number(field(marker, "rt_s")),
+        "response": _response(field(marker, "value")),
+        "passed": field(marker, "passed"),
         "interrupted": False,
     }
+
+
+def _response(value: Any) -> str | None:
+    """Return an answer that is no number as text: words as they are, several values as JSON."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text(value) if isinstance(value, str) else None

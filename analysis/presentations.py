@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from duchenne.analysis.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -48,6 +49,8 @@ PRESENTATION_COLUMNS = {
     "interrupted": "bool",
     "rect_px": "object",
 } | {f"rating_{scale}{part}": "float64" for part in ("", "_rt_s") for scale in RATING_SCALES}
+
+_KNOWN = {*PRESENTATION_COLUMNS, "rating_rt_s"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,10 @@ def presentations(recording: Recording) -> pd.DataFrame:
         Columns ``participant session task run trial block presentation_id stimulus_id category kind
         stim_file onset_s offset_s duration_s planned_duration_s interrupted rect_px`` (x0, y0, x1, y1
         in screen pixels from the top left, or None) and, for valence, arousal and dominance,
-        ``rating_…`` (NaN: not asked or not answered) and ``rating_…_rt_s``. A presentation that was
+        ``rating_…`` (NaN: not asked or not answered) and ``rating_…_rt_s``; then the same for every other
+        scale that was answered about a stimulus, by its name. A scale with several values (an affect
+        grid, emotions with intensities) has one column for each: ``rating_<scale>_<value>``. A
+        presentation that was
         attempted twice appears once, with the first complete attempt, or else the first; rectangle,
         planned duration and ratings are those of this attempt. A rating counts for its ``dimension``,
         or else for the dimension that its scale is named after; of several answers the last counts,
@@ -103,7 +109,7 @@ def presentations(recording: Recording) -> pd.DataFrame:
         | _ratings(ratings.get(row["onset_s"], []))
         for row in records(used)
     ]
-    return typed_frame(rows, PRESENTATION_COLUMNS)
+    return typed_frame(rows, PRESENTATION_COLUMNS | other_rating_columns(rows))
 
 
 def onset_markers(events: pd.DataFrame) -> dict[float, dict[str, Any]]:
@@ -114,8 +120,8 @@ def onset_markers(events: pd.DataFrame) -> dict[float, dict[str, Any]]:
 def unplaced_ratings(events: pd.DataFrame) -> list[str]:
     """Return the names of the answered scales that no rating column of the summary is for."""
     answers = _markers(events, "rating_response")
-    names = [text(field(a, "scale")) or "without a name" for a in answers if _scale_of(a) is None]
-    return list(dict.fromkeys(names))
+    nameless = [a for a in answers if _scale_of(a) is None and not text(field(a, "scale"))]
+    return ["without a name"] if nameless else []
 
 
 def _markers(events: pd.DataFrame, event: str) -> list[dict[str, Any]]:
@@ -169,17 +175,62 @@ def _ratings_by_onset(
     return found
 
 
-def _ratings(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    given: dict[str, float] = {}
+def other_rating_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the rating columns beside valence, arousal and dominance, with their types.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Presentations; a column is text if any of its values is.
+    """
+    found: dict[str, str] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name.startswith("rating_") and name not in _KNOWN:
+                is_text = isinstance(value, str) or found.get(name) == "object"
+                found[name] = "object" if is_text else "float64"
+    return found
+
+
+def _ratings(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
     for answer in answers:
-        scale, value = _scale_of(answer), number(field(answer, "value"))
-        if scale is not None and np.isfinite(value):
-            given[f"rating_{scale}"] = value
-            given[f"rating_{scale}_rt_s"] = number(field(answer, "rt_s"))
+        scale = _scale_of(answer) or text(field(answer, "scale"))
+        if scale is None or field(answer, "form") is not None:
+            continue
+        values = _values(f"rating_{column_part(scale)}", field(answer, "value"), scale)
+        if values:
+            given |= values
+            given[f"rating_{column_part(scale)}_rt_s"] = number(field(answer, "rt_s"))
     return given
 
 
+def _values(name: str, value: Any, scale: str) -> dict[str, Any]:
+    """Return the columns of an answer; none for no answer."""
+    if isinstance(value, dict):
+        return {
+            f"{name}_{column_part(str(key))}": number(part)
+            for key, part in value.items()
+            if np.isfinite(number(part))
+        }
+    as_number = number(value)
+    if np.isfinite(as_number) and not isinstance(value, str):
+        return {name: as_number}
+    words = text(value) if isinstance(value, str) and scale not in RATING_SCALES else None
+    return {} if words is None else {name: words}
+
+
+def column_part(name: str) -> str:
+    """Return a name with only letters, digits and ``_``, for use in the name of a column."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_") or "unnamed"
+
+
 def _scale_of(answer: Mapping[str, Any]) -> str | None:
-    """Return which dimension an answer is for: as it says, or else as its scale is called."""
+    """Return which dimension an answer is for: as it says, or else as its scale is called.
+
+    None for other dimensions, and for the answers to forms.
+    """
+    if field(answer, "form") is not None:
+        return None
     named = text(field(answer, "dimension")) or text(field(answer, "scale"))
     return named if named in RATING_SCALES else None

@@ -22,6 +22,11 @@ GOOD_FRACTION = 0.8
 FAIR_FRACTION = 0.5
 """Share of valid samples below which gaze or face counts as poor."""
 GRADES = ("good", "fair", "poor")
+_AS_MEASURED = (
+    "accuracy_deg", "accuracy_left_deg", "accuracy_right_deg", "validation_rms_left_deg",
+    "validation_rms_right_deg", "validation_sd_left_deg", "validation_sd_right_deg",
+    "n_validation_points", "eye", "rate_varies", "sampling_rate_min_hz", "sampling_rate_max_hz",
+)  # fmt: skip
 _OF_VERDICT = {"pass": "good", "warn": "fair", "fail": "poor"}
 
 
@@ -38,8 +43,8 @@ def quality_table(
     recording : Recording
         An open session.
     gaze : mapping, optional
-        Measures of the analysed gaze stream: ``stream``, ``valid_fraction``, ``rms_s2s_deg``,
-        ``std_deg``, ``pupil_unit``, ``pupil_measure``.
+        The ``quality`` of the analysed gaze stream, with ``stream``, ``pupil_unit`` and
+        ``pupil_measure``.
     face : mapping, optional
         Measures of the analysed face stream: ``stream``, ``usable_fraction``.
 
@@ -101,8 +106,12 @@ def _transport(
 def _gaze_measures(gaze: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "valid_fraction": gaze.get("valid_fraction"),
+        "loss_fraction": gaze.get("loss_fraction"),
+        "valid_rate_hz": gaze.get("effective_rate_hz"),
         "precision_rms_deg": gaze.get("rms_s2s_deg"),
         "precision_sd_deg": gaze.get("std_deg"),
+        "precision_bcea_deg2": gaze.get("bcea_deg2"),
+        **{name: gaze.get(name) for name in _AS_MEASURED},
         "pupil_unit": gaze.get("pupil_unit"),
         "pupil_measure": gaze.get("pupil_measure"),
     }

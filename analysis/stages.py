@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
+GAZE_COLUMNS = frozenset(
+    f"{eye}{part}"
+    for eye in ("left_", "right_", "")
+    for part in ("x", "y", "pupil", "valid", "distance", "openness")
+)
+"""Channels of a gaze stream that the analysis reads."""
+
 
 def measure_gaze(
-    recording: Recording, notes: list[str], tell: Progress
+    recording: Recording, notes: list[str], tell: Progress, *, eye: str = "both"
 ) -> tuple[Stream, GazeResult] | None:
     """Analyse the gaze stream; None, with a note, where that cannot be done."""
     stream = _chosen(recording.of_type("Gaze"), "Gaze", notes)
@@ -33,10 +40,14 @@ def measure_gaze(
         return None
     from duchenne.analysis.gaze.geometry import ScreenGeometry  # noqa: PLC0415
     from duchenne.analysis.gaze.process import analyse_gaze  # noqa: PLC0415
+    from duchenne.analysis.gaze.validation import validated, validation_targets  # noqa: PLC0415
 
     tell("gaze", 0, 1)
-    samples = stream.samples()
-    columns = {channel.label: samples[:, i] for i, channel in enumerate(stream.info.channels)}
+    columns = {
+        channel.label: np.asarray(stream.column(channel.label), dtype=np.float32)
+        for channel in stream.info.channels
+        if channel.label in GAZE_COLUMNS
+    }
     try:
         screen = ScreenGeometry.from_mapping(recording.screen)
         unit, measure = pupil_of(stream)
@@ -48,7 +59,9 @@ def measure_gaze(
             pupil_unit=unit,
             pupil_measure=measure,
             shown=_kinds_shown(presentations(recording)),
+            eye=eye,
         )
+        result = validated(result, validation_targets(recording.events))
     except DuchenneError as error:
         notes.append(f"Gaze was not analysed, its columns are n/a: {error}")
         return None
@@ -57,8 +70,8 @@ def measure_gaze(
     if result.quality["rate_varies"]:
         notes.append(
             "The gaze sampling rate changed from {sampling_rate_min_hz:.0f} to "
-            "{sampling_rate_max_hz:.0f} Hz within the recording: events are found with its mean "
-            "rate, {sampling_rate_hz:.0f} Hz.".format(**result.quality)
+            "{sampling_rate_max_hz:.0f} Hz within the recording: events are found in {n_rates} "
+            "stretches of one rate each.".format(**result.quality)
         )
     tell("gaze", 1, 1)
     return stream, result
@@ -86,12 +99,13 @@ def measure_face(
     if stream is None:
         notes.append("No face video was recorded: the face columns are n/a.")
         return None
-    from duchenne.analysis.face.decode import jpeg_frames  # noqa: PLC0415
+    from duchenne.analysis.face.decode import packet_frames  # noqa: PLC0415
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
+    from duchenne.recorder.video_packets import codec_of  # noqa: PLC0415
 
     n_frames = stream.n
     result = analyse_face(
-        jpeg_frames(stream.packets(), stream.times_s),
+        packet_frames(stream.packets(), stream.times_s, codec_of(stream.info)),
         backend=backend,
         neutral=neutral,
         n_frames=n_frames,

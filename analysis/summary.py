@@ -12,6 +12,7 @@ import pandas as pd
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
 from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
 from duchenne.analysis.gaze.pupil_features import PUPIL_FEATURES
+from duchenne.analysis.presentations import other_rating_columns
 from duchenne.analysis.tables import Column
 from duchenne.analysis.values import number, percent, records, text
 
@@ -43,6 +44,8 @@ class ExclusionRules:
     def reasons(self, row: Mapping[str, Any]) -> list[str]:
         """Return why a row of the summary is excluded, in words; empty for one that is not."""
         found = []
+        if row.get("withdrawn"):
+            found.append(f"the participant withdrew ({row['withdrawn']})")
         if row.get("interrupted"):
             found.append("the presentation was interrupted")
         for name, what, least in (
@@ -65,6 +68,7 @@ def summarise(
     pupil_unit: str | None = None,
     pupil_measure: str | None = None,
     rules: ExclusionRules | None = None,
+    withdrawn: str | None = None,
 ) -> pd.DataFrame:
     """Join what is known of each presentation into one row.
 
@@ -80,6 +84,8 @@ def summarise(
         As the device gives them.
     rules : ExclusionRules, optional
         When to flag a row; the defaults where absent.
+    withdrawn : str, optional
+        Why the participant does not want the data used: all rows are flagged.
 
     Returns
     -------
@@ -95,16 +101,20 @@ def summarise(
         row |= {"pupil_unit": pupil_unit, "pupil_measure": pupil_measure}
         row |= gaze[i] if gaze else {}
         row |= face[i] if face else {}
-        reasons = rules.reasons(row)
+        reasons = rules.reasons(row | {"withdrawn": withdrawn})
         row["excluded"] = bool(reasons)
         row["exclusion_reason"] = "; ".join(reasons) or None
         rows.append(row)
-    book = summary_codebook(rules, aus=_aus_of(face))
+    ratings = other_rating_columns(records(presentations))
+    book = summary_codebook(rules, aus=_aus_of(face), ratings=ratings)
     return pd.DataFrame({name: _column(rows, name, column) for name, column in book.items()})
 
 
 def summary_codebook(
-    rules: ExclusionRules | None = None, *, aus: Iterable[str] = ()
+    rules: ExclusionRules | None = None,
+    *,
+    aus: Iterable[str] = (),
+    ratings: Mapping[str, str] | None = None,
 ) -> dict[str, Column]:
     """Return the columns of the summary in order, with their meaning.
 
@@ -114,6 +124,8 @@ def summary_codebook(
         Rules whose thresholds the codebook states.
     aus : iterable of str
         Action Units that were measured, such as ``AU12``; the seventeen of OpenFace where absent.
+    ratings : mapping of str to str, optional
+        Further rating columns with their types, see `other_rating_columns`.
     """
     rules = rules or ExclusionRules()
     units = list(aus) or [f"AU{unit:02d}" for unit in OPENFACE_AUS]
@@ -128,6 +140,21 @@ def summary_codebook(
         | _EXPRESSION
         | _exclusion(rules)
         | _MORE
+        | {name: _other_rating(name, kind) for name, kind in (ratings or {}).items()}
+    )
+
+
+def _other_rating(name: str, kind: str) -> Column:
+    scale = name.removeprefix("rating_")
+    if name.endswith("_rt_s"):
+        asked = scale.removesuffix("_rt_s")
+        return _number(f"Response time of the protocol's rating '{asked}'.", "s")
+    what = f"Answer to the protocol's rating '{scale}'"
+    if kind == "object":
+        return _label(f"{what}, as it was chosen or typed; n/a: not asked or not answered.")
+    return _number(
+        f"{what}, on its own scale; of a rating with several values, the one that the name ends in; n/a: "
+        "not asked or not answered."
     )
 
 
@@ -277,7 +304,8 @@ _MORE = {
 def _exclusion(rules: ExclusionRules) -> dict[str, Column]:
     return {
         "excluded": Column(
-            "A rule declared before the analysis excludes the presentation: it was interrupted, or "
+            "A rule declared before the analysis excludes the presentation: the participant withdrew, or "
+            "it was interrupted, or "
             f"gaze_valid_fraction is below {rules.min_gaze_valid_fraction:g}, or "
             f"face_usable_fraction is below {rules.min_face_usable_fraction:g}. What was not "
             "recorded excludes nothing. Rows are flagged, never deleted.",

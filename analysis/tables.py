@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MISSING = "n/a"
 SIGNIFICANT_DIGITS = 7
 TIME_DECIMALS = 6
+SAMPLES_AT_ONCE = 500_000
+"""Rows of a long table that are turned into Parquet at a time."""
 
 
 @dataclass(frozen=True)
@@ -198,13 +200,16 @@ def write_codebook(codebook: Codebook, path: str | Path, kinds: Mapping[str, str
     return write_json(_entries(codebook, kinds), path)
 
 
-def write_parquet(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> Path:
+def write_parquet(
+    frame: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, codebook: Codebook
+) -> Path:
     """Write a long table as Parquet (zstd), with its codebook as JSON beside it.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        The table; the index is not written.
+    frame : pandas.DataFrame, or iterable of these
+        The table; the index is not written. Parts of a table that is too long to be held twice, each
+        with the same columns, are written one after the other. Numbers in single precision stay so.
     path : path
         Ends with ``.parquet``; the codebook gets the same name with ``.json``.
     codebook : mapping of str to Column
@@ -213,18 +218,40 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> 
     Raises
     ------
     ValueError
-        If a column has no entry in the codebook.
+        If a column has no entry in the codebook, or there is no part.
     """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     path = Path(path)
-    _refuse_undescribed(frame, path, codebook)
-    kinds = {name: codebook[name].kind or _kind_of(frame[name]) for name in frame.columns}
-    typed = pd.DataFrame(
-        {name: _as_kind(frame[name], codebook[name].kind) for name in frame.columns}
-    )
+    parts = _row_parts(frame) if isinstance(frame, pd.DataFrame) else iter(frame)
+    first = next(parts, None)
+    if first is None:
+        raise ValueError(f"{path.name}: there is no table to write")
+    _refuse_undescribed(first, path, codebook)
+    whole = frame if isinstance(frame, pd.DataFrame) else first
+    kinds = {name: codebook[name].kind or _kind_of(whole[name]) for name in whole.columns}
+    declared = {
+        name: kinds[name] if whole[name].dtype == object else codebook[name].kind for name in kinds
+    }
+
+    def rows(part: pd.DataFrame) -> pa.Table:
+        typed = {name: _as_kind(part[name], kind) for name, kind in declared.items()}
+        return pa.Table.from_pandas(pd.DataFrame(typed), preserve_index=False)
+
     with replacing(path) as aside, replacing(path.with_suffix(".json")) as book:
         _write_json(_entries(codebook, kinds), book)
-        typed.to_parquet(aside, index=False, compression="zstd")
+        table = rows(first)
+        with pq.ParquetWriter(aside, table.schema, compression="zstd") as writer:
+            writer.write_table(table)
+            for part in parts:
+                writer.write_table(rows(part).cast(table.schema))
     return path
+
+
+def _row_parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for first in range(0, max(1, len(frame)), SAMPLES_AT_ONCE):
+        yield frame.iloc[first : first + SAMPLES_AT_ONCE]
 
 
 def write_json(value: object, path: str | Path) -> Path:
@@ -369,7 +396,7 @@ def _typed(values: pd.Series[Any], kind: str | None) -> pd.Series[Any]:
 
 def _as_kind(values: pd.Series[Any], kind: str | None) -> pd.Series[Any]:
     if kind == "number":
-        return values.astype("float64")
+        return values if values.dtype == np.float32 else values.astype("float64")
     if kind == "integer":
         return values.astype("Int64")
     if kind == "boolean":

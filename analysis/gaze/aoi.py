@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 UNITS = ("normalized", "px")
 MAX_FRAME_AGE_S = 0.1
 """An AOI of a film holds from its frame until the next, at most this long past its frame's time."""
+OUTSIDE = "none"
+"""What gaze beside all areas is called."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Aoi:
     polygon : ndarray, shape (k, 2)
         Corners in order, at least 3; need not be convex and is closed by itself.
     media_time_s : float, optional
-        Time in the film of the frame that shows it; None holds always.
+        Time in the film of the frame that shows it; None holds always, also among moving areas.
     """
 
     name: str
@@ -51,8 +53,8 @@ class AoiSet:
     Parameters
     ----------
     aois : tuple of Aoi
-        All static or all of frames. Static ones that overlap are decided by their order: the first
-        that contains a position has it (eyes before face).
+        Static, of frames, or both. Where they overlap, their order decides: the first that contains a
+        position has it (eyes before face). Several static ones of one name are one area in parts.
     frames_s : ndarray, shape (f,), optional
         Times of all frames that were looked at, ascending, also of those without any AOI.
     """
@@ -79,7 +81,7 @@ class AoiSet:
 
     def _of_frame(self, time_s: float) -> list[Aoi]:
         order = {name: i for i, name in enumerate(self.names)}
-        here = [aoi for aoi in self.aois if aoi.media_time_s == time_s]
+        here = [aoi for aoi in self.aois if aoi.media_time_s in {None, time_s}]
         return sorted(here, key=lambda aoi: order[aoi.name])
 
 
@@ -217,11 +219,14 @@ def aoi_of_positions(
     frames = _frame_at(areas.frames_s, times)
     found[frames < 0] = -2
     by_frame: dict[float, list[Aoi]] = {}
-    for aoi in sorted(areas.aois, key=lambda a: code[a.name]):
-        by_frame.setdefault(float(aoi.media_time_s or 0.0), []).append(aoi)
+    still = [aoi for aoi in areas.aois if aoi.media_time_s is None]
+    for aoi in areas.aois:
+        if aoi.media_time_s is not None:
+            by_frame.setdefault(float(aoi.media_time_s), []).append(aoi)
     for frame in np.unique(frames[frames >= 0]):
         here = frames == frame
-        shapes = by_frame.get(float(areas.frames_s[frame]), [])
+        shapes = [*still, *by_frame.get(float(areas.frames_s[frame]), [])]
+        shapes.sort(key=lambda aoi: code[aoi.name])
         found[here] = _assign(shapes, code, x[here], y[here], margin)
     return found
 

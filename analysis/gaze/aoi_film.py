@@ -1,12 +1,14 @@
-"""Faces, eyes and mouth found in a stimulus film itself, as areas of interest that move."""
+"""Faces, eyes and mouth found in a stimulus itself: still in a picture, moving in a film."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from duchenne.analysis.gaze.aoi import AoiSet, frame_aois
+from duchenne.analysis.gaze.aoi import AoiSet, frame_aois, static_aois
+from duchenne.analysis.values import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,52 @@ EYES = (33, 133, 159, 145, 263, 362, 386, 374, 70, 300, 105, 334)
 MOUTH = (61, 291, 0, 17, 37, 267, 84, 314)
 """Corners of the mouth and rims of the lips."""
 _AREAS = (("eyes", list(EYES)), ("mouth", list(MOUTH)), ("face", list(range(468))))
+
+
+_CORNERS = (("left", "top"), ("right", "bottom"))
+FRAMES_HZ = 30.0
+"""Frames of a film looked at per second, at most; a faster film shows each face twice."""
+
+
+@lru_cache(maxsize=64)
+def _found(path: Path, kind: str, _mtime_ns: int, _size: int) -> AoiSet:
+    if kind != "video":
+        return picture_aois(path)
+    return aois_from_film(path, every=max(1, round(_rate_hz(path) / FRAMES_HZ)))
+
+
+def aois_in(path: Path, kind: str) -> AoiSet:
+    """Return eyes, mouth and face of a stimulus; remembered while the program runs.
+
+    Parameters
+    ----------
+    path : Path
+        A picture or a film.
+    kind : str
+        ``image`` or ``video``.
+
+    Raises
+    ------
+    DuchenneError
+        When the file cannot be read, or the face tracker is not installed.
+    """
+    about = path.stat()
+    return _found(path, kind, about.st_mtime_ns, about.st_size)
+
+
+def picture_aois(path: Path) -> AoiSet:
+    """Return the eyes, mouth and face of a picture, the largest face of several; empty: no face."""
+    from duchenne.analysis.face.decode import image_frame  # noqa: PLC0415  (heavy)
+    from duchenne.analysis.face.landmarks import FaceTracker  # noqa: PLC0415  (heavy)
+
+    with FaceTracker(still=True) as tracker:
+        rows = _rows(tracker.track([(0, 0.0, image_frame(path))]))
+    boxes = {
+        str(row["aoi"]): [[number(row[edge]) for edge in corner] for corner in _CORNERS]
+        for row in rows
+        if row["aoi"] is not None
+    }
+    return static_aois(boxes)
 
 
 def film_aoi_table(path: Path | str, *, every: int = 1) -> pd.DataFrame:
@@ -69,6 +117,16 @@ def film_aoi_table(path: Path | str, *, every: int = 1) -> pd.DataFrame:
 def aois_from_film(path: Path | str, *, every: int = 1) -> AoiSet:
     """Return the eyes, mouth and face of a film as moving areas; see :func:`film_aoi_table`."""
     return frame_aois(film_aoi_table(path, every=every))
+
+
+def _rate_hz(path: Path) -> float:
+    import av  # noqa: PLC0415  (heavy)
+
+    try:
+        with av.open(str(path)) as film:
+            return float(film.streams.video[0].average_rate or FRAMES_HZ)
+    except (av.error.FFmpegError, IndexError, OSError):
+        return FRAMES_HZ  # what is wrong with the file is told when its frames are read
 
 
 def _rows(faces: FaceFrames) -> list[dict[str, float | str | None]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from duchenne.analysis.gaze.aoi import Aoi, AoiSet, aoi_of_positions
+from duchenne.analysis.gaze.aoi import OUTSIDE, Aoi, AoiSet, aoi_of_positions
 from duchenne.analysis.gaze.entropy import transition_counts, transition_entropy
 from duchenne.analysis.gaze.geometry import ScreenGeometry, to_stimulus
 from duchenne.analysis.gaze.labels import Label
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.intp]
 
+MIN_VISIT_S = 0.06
+"""Areas that move: shorter stays are noise at an edge and no visits; fixations last longer."""
 AREA_GRID = 400
 """Points per axis on which the share of the stimulus that an area covers is counted."""
 
@@ -42,12 +44,16 @@ class AoiResult:
         Of the transitions; NaN for fewer than 3.
     basis : str
         ``fixations`` for static areas, ``samples`` for moving ones.
+    visits : DataFrame
+        ``aoi onset_s duration_s``: stays in order, seconds from the onset of the window, also those
+        beside all areas (:data:`~duchenne.analysis.gaze.aoi.OUTSIDE`).
     """
 
     table: pd.DataFrame
     transitions: pd.DataFrame
     transition_entropy_bits: float
     basis: str
+    visits: pd.DataFrame
 
 
 def measure_aois(
@@ -110,8 +116,9 @@ def measure_aois(
         else _by_fixations(result, areas, onset_s, offset_s, rect_px, margin=margin)
     )
     rows = []
-    visits = _visits(code)
-    visited = code[visits]
+    stays = _steady(code, onset, result.sampling_rate_hz) if areas.moving else code
+    visits = _visits(stays)
+    visited = stays[visits]
     known_s = float(duration[code > -2].sum())
     share, smallest = _sizes(areas, media, margin, per_deg)
     for i, name in enumerate(areas.names):
@@ -146,6 +153,7 @@ def measure_aois(
         pd.DataFrame(counts, index=names, columns=names),
         transition_entropy(counts),
         "samples" if areas.moving else "fixations",
+        _visit_table(names, visits, visited, onset - onset_s, duration),
     )
 
 
@@ -202,6 +210,32 @@ def _visits(code: Ints) -> Ints:
     if code.size == 0:
         return np.empty(0, dtype=np.intp)
     return np.flatnonzero(np.concatenate(([True], code[1:] != code[:-1])))
+
+
+def _steady(code: Ints, onset_s: Floats, rate_hz: float) -> Ints:
+    """Return the codes with stays shorter than 60 ms given to the stay before them."""
+    steady = code.copy()
+    begin = _visits(code)
+    end = np.append(begin[1:], code.size)
+    for first, last in zip(begin[1:], end[1:], strict=True):
+        if onset_s[last - 1] - onset_s[first] + 1 / rate_hz < MIN_VISIT_S:
+            steady[first:last] = steady[first - 1]
+    return steady
+
+
+def _visit_table(
+    names: Sequence[str], visits: Ints, visited: Ints, onset_s: Floats, duration_s: Floats
+) -> pd.DataFrame:
+    last = np.append(visits[1:], onset_s.size)[: visits.size] - 1
+    told = np.array([*names, "", OUTSIDE], dtype=object)  # codes -2 and -1 count from the end
+    seen = visited > -2
+    return pd.DataFrame(
+        {
+            "aoi": told[visited[seen]],
+            "onset_s": onset_s[visits][seen],
+            "duration_s": (onset_s[last] + duration_s[last] - onset_s[visits])[seen],
+        }
+    )
 
 
 def _sizes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from duchenne.analysis.gaze.signal import fill_runs, gap_starts, runs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
     Bools = NDArray[np.bool_]
@@ -23,6 +26,12 @@ GUARD_BEFORE_S = 0.050
 GUARD_AFTER_S = 0.080
 MERGE_S = 0.020
 """Two losses closer than this are one: the pupil flickers at the edge of a blink."""
+
+
+LID_CLOSED = 0.5
+"""Lids closed this far cover the pupil."""
+LID_UNKNOWN_S = 0.100
+"""Where nothing is known of the lids for this long, a blink may have happened."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +98,96 @@ def find_losses(valid: ArrayLike, t_s: ArrayLike, rate_hz: float) -> Losses:
     whole &= np.searchsorted(gaps, stops - 1, side="right") == np.searchsorted(gaps, starts - 1)
     brief = whole & (duration_s <= BLINK_MAX_S)
     is_blink = brief & (duration_s >= BLINK_MIN_S)
-    before, after = round(GUARD_BEFORE_S * rate_hz), round(GUARD_AFTER_S * rate_hz)
+    before, after = guard_samples(rate_hz)
     guard = fill_runs(starts - before, stops + after, n)
     blink_guard = fill_runs(starts[brief] - before, stops[brief] + after, n)
     return Losses(starts, stops, is_blink, guard, blink_guard)
+
+
+def guard_samples(rate_hz: float) -> tuple[int, int]:
+    """Return how many samples are blanked before and after a loss; none at an unknown rate."""
+    if not np.isfinite(rate_hz):
+        return 0, 0
+    return round(GUARD_BEFORE_S * rate_hz), round(GUARD_AFTER_S * rate_hz)
+
+
+class Lids(IntEnum):
+    """What is known of the lids during a loss."""
+
+    UNKNOWN = 0
+    CLOSED = 1
+    OPEN = 2
+
+
+def lids_during(
+    losses: Losses, t_s: ArrayLike, lid: tuple[ArrayLike, ArrayLike] | None
+) -> NDArray[np.int8]:
+    """Return what is known of the lids during each loss.
+
+    Parameters
+    ----------
+    losses : Losses
+        From :func:`find_losses`.
+    t_s : array_like, shape (n,)
+        Stamps of the samples in which they were found, seconds.
+    lid : (times_s, closed) or None
+        Seconds on the same clock, ascending, and how far the lids are closed: 0 open, 1 shut, NaN not
+        known. Any rate, such as that of a face film.
+
+    Returns
+    -------
+    ndarray of int8, shape (m,)
+        Codes of :class:`Lids`: CLOSED where the lids are at least half closed at some time from 50 ms
+        before the loss to 80 ms after it; OPEN where they are known to be open from its beginning to
+        its end, without 100 ms in which they are not known; else UNKNOWN.
+    """
+    found = np.full(losses.starts.size, Lids.UNKNOWN, dtype=np.int8)
+    if lid is None or not found.size:
+        return found
+    at, closed = (np.asarray(values, dtype=np.float64) for values in lid)
+    known = np.isfinite(at) & np.isfinite(closed)
+    at, closed = at[known], closed[known]
+    times = np.asarray(t_s, dtype=np.float64)
+    for row, (start, stop) in enumerate(zip(losses.starts, losses.stops, strict=True)):
+        begin, end = times[start], times[min(stop, times.size - 1)]
+        first, last = np.searchsorted(at, [begin - GUARD_BEFORE_S, end + GUARD_AFTER_S])
+        if (closed[first:last] >= LID_CLOSED).any():
+            found[row] = Lids.CLOSED
+            continue
+        seen = at[first:last]
+        seen = np.concatenate(([begin], seen[(seen >= begin) & (seen <= end)], [end]))
+        if last > first and np.diff(seen).max() < LID_UNKNOWN_S:
+            found[row] = Lids.OPEN
+    return found
+
+
+def closed_from_openness(columns: Mapping[str, ArrayLike]) -> NDArray[np.float64] | None:
+    """Return how far the lids are closed, from ``left_openness`` and ``right_openness``.
+
+    Parameters
+    ----------
+    columns : Mapping of str to array_like, each of shape (n,)
+        Distance between the lids (mm, or any unit in which 0 is shut); others are ignored.
+
+    Returns
+    -------
+    ndarray of shape (n,), or None
+        1 shut, 0 as open as usual (the 90th percentile of that eye) or more; the eye that is more
+        open; NaN where neither is known. None without such columns.
+    """
+    eyes = []
+    for name in ("left_openness", "right_openness"):
+        if name not in columns:
+            continue
+        openness = np.asarray(columns[name], dtype=np.float64)
+        known = openness[np.isfinite(openness)]
+        usual = float(np.quantile(known, 0.9)) if known.size else 0.0
+        if usual > 0:
+            eyes.append(np.clip(1 - openness / usual, 0.0, 1.0))
+    if not eyes:
+        return None
+    closed: NDArray[np.float64] = eyes[0] if len(eyes) == 1 else np.fmin(eyes[0], eyes[1])
+    return closed
 
 
 def loss_duration_s(

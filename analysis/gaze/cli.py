@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 -- typer reads the annotations at run time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from duchenne.stimuli.errors import UsageError
+
+EYES = ("both", "cyclopean", "left", "right")
 EPILOG = (
     "Examples: duchenne gaze 'Data export.tsv' --out results --width-cm 53 --height-cm 30 --distance-cm 65"
     " | duchenne gaze samples.csv --out results --width-px 1920 --height-px 1080 --width-cm 53 "
     "--height-cm 30 --distance-cm 65 --time-unit ms --unit px --column x=GazeX --column y=GazeY"
 )
+
+
+def check_eye(eye: str) -> None:
+    """Refuse what ``--eye`` does not know.
+
+    Raises
+    ------
+    UsageError
+        Naming what there is.
+    """
+    if eye not in EYES:
+        raise UsageError(f"--eye {eye} is none of {', '.join(EYES)}.")
 
 
 def gaze(
@@ -38,6 +53,16 @@ def gaze(
     width_cm: Annotated[float | None, typer.Option(help="Screen width in centimetres.")] = None,
     height_cm: Annotated[float | None, typer.Option(help="Screen height in centimetres.")] = None,
     distance_cm: Annotated[float | None, typer.Option(help="Eye to screen in centimetres.")] = None,
+    distance_mm: Annotated[
+        float | None, typer.Option(help="The same in millimetres, instead of --distance-cm.")
+    ] = None,
+    eye: Annotated[
+        str,
+        typer.Option(
+            metavar="both | left | right",
+            help="What positions rest on: the mean of both eyes (also called cyclopean), or one eye.",
+        ),
+    ] = "both",
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,6 +106,9 @@ def gaze(
     ] = None,
 ) -> None:
     """Find fixations, saccades and blinks in gaze samples, of any tracker, and sum them up per stimulus."""
+    check_eye(eye)
+    if distance_mm is not None and distance_cm is not None:
+        raise UsageError("Give --distance-cm or --distance-mm, not both.")
     from duchenne.analysis.gaze.command import run_gaze_command
     from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
     from duchenne.analysis.gaze.plain_table import parse_columns
@@ -94,7 +122,8 @@ def gaze(
         height_px=height_px,
         width_cm=width_cm,
         height_cm=height_cm,
-        distance_cm=distance_cm,
+        distance_cm=distance_cm if distance_mm is None else distance_mm / 10,
+        eye=eye,
         time_unit=time_unit,
         position_unit=unit,
         stimulus_start=stimulus_start,

@@ -72,8 +72,9 @@ BLINKS: dict[str, Column] = {
     "source": Column(
         "What showed the blink.",
         levels={
-            "pupil_loss": "loss of gaze and pupil of both eyes",
-            "gaze_loss": "loss of gaze, as the input has no pupil",
+            "lid": "loss of gaze while the lids were seen to close",
+            "pupil_loss": "loss of gaze and pupil of both eyes; nothing is known of the lids",
+            "gaze_loss": "loss of gaze, as the input has no pupil; nothing is known of the lids",
         },
         kind="string",
     ),
@@ -122,7 +123,11 @@ QUALITY: dict[str, Column] = {
     "longest_gap_s": _number("The longest of them; 0 where there is none.", "s"),
     "n_backward_stamps": _count("Time stamps that ran backwards and were sorted."),
     "n_duplicate_stamps": _count("Time stamps equal to the one before."),
-    "rate_varies": _flag("The sampling rate changed by more than a fifth between blocks of 5 s."),
+    "rate_varies": _flag(
+        "The sampling rate changed by more than a fifth between blocks of 5 s (a tenth of a shorter "
+        "recording); events are found in each stretch of one rate by itself."
+    ),
+    "n_rates": _count("Stretches of one sampling rate each, in which events were found."),
     "sampling_rate_min_hz": _number("Lowest sampling rate of a block of 5 s.", "Hz"),
     "sampling_rate_max_hz": _number("Highest sampling rate of a block of 5 s.", "Hz"),
     "eye": Column(

@@ -21,12 +21,14 @@ from duchenne.analysis.gaze.import_tables import (
     summary_rows,
 )
 from duchenne.analysis.gaze.process import GazeResult, analyse_gaze
+from duchenne.analysis.gaze.quality import rate_range_hz
 from duchenne.analysis.gaze.readers import GazeRecording, ReadOptions, read_gaze_file
-from duchenne.analysis.tables import write_parquet, write_table
+from duchenne.analysis.gaze.signal import RATE_CHANGE, pieces
+from duchenne.analysis.tables import SAMPLES_AT_ONCE, write_parquet, write_table
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,8 +42,6 @@ OUTPUTS = (
     "quality.tsv",
     "gaze.parquet",
 )
-_CHUNKS = 10
-_RATE_CHANGE = 1.2
 _NORMALIZED_MEDIAN = 2.0
 
 
@@ -63,6 +63,7 @@ def run_gaze_command(
     stimulus_kind: str | None = None,
     min_confidence: float | None = None,
     detector: str = DEFAULT_DETECTOR,
+    eye: str = "both",
     pupil_unit: str | None = None,
     pupil_measure: str | None = None,
     say: Callable[[str], None] = lambda _line: None,
@@ -97,6 +98,8 @@ def run_gaze_command(
         Samples with less are lost, where the format has a confidence (0.6 if not given).
     detector : str
         Name of a registered event detector.
+    eye : {"both", "cyclopean", "left", "right"}
+        What positions and events rest on.
     pupil_unit, pupil_measure : str, optional
         Stored with the results; override what the file says.
     say, note : callable
@@ -146,6 +149,7 @@ def run_gaze_command(
                     _normalized(table, recording, screen),
                     screen,
                     detector=detector,
+                    eye=eye,
                     stimulus=stimulus_kind or _kind(recording),
                     pupil_unit=pupil_unit or recording.pupil_unit,
                     pupil_measure=pupil_measure or recording.pupil_measure,
@@ -181,9 +185,15 @@ def write_results(
         ("quality.tsv", [_quality(*pair) for pair in pairs], WHO | codebook.QUALITY),
     ):
         written.append(write_table(_stacked(frames), out / name, book))
-    samples = _stacked([label_samples_table(result.samples, one) for one, result in pairs])
-    write_parquet(samples, out / "gaze.parquet", WHO | codebook.SAMPLES | WHAT)
+    parts = (part for pair in pairs for part in _sample_parts(*pair))
+    write_parquet(parts, out / "gaze.parquet", WHO | codebook.SAMPLES | WHAT)
     return [*written, out / "gaze.parquet"]
+
+
+def _sample_parts(recording: GazeRecording, result: GazeResult) -> Iterator[pd.DataFrame]:
+    """Yield the samples with who and what was shown, some rows at a time."""
+    for part in pieces(max(1, len(result.samples)), SAMPLES_AT_ONCE):
+        yield label_samples_table(result.samples.iloc[part], recording)
 
 
 def quality_row(result: GazeResult) -> pd.DataFrame:
@@ -254,13 +264,17 @@ def _normalized(
         return recording.columns
     size = {"x": screen.width_px, "y": screen.height_px}
     positions = {n: v for n, v in recording.columns.items() if n in size or n[-2:] in {"_x", "_y"}}
-    known = np.concatenate([np.abs(v[np.isfinite(v)]) for v in positions.values()])
-    if known.size and float(np.quantile(known, 0.95)) <= _NORMALIZED_MEDIAN:
+    known = {n: np.abs(v[np.isfinite(v)]) for n, v in positions.items()}
+    n_known = sum(v.size for v in known.values())
+    n_small = sum(int(np.count_nonzero(v <= _NORMALIZED_MEDIAN)) for v in known.values())
+    if n_known and n_small >= 0.95 * n_known:
+        usual = float(np.quantile(np.concatenate(list(known.values())), 0.95))
         raise DuchenneError(
             f"{table}: positions are given as px, but nearly all lie within 0 to "
-            f"{float(np.quantile(known, 0.95)):.3g}, which looks like normalized units; use --unit "
+            f"{usual:.3g}, which looks like normalized units; use --unit "
             "normalized."
         )
+    del known
     return {
         name: values / size[name[-1]] if name in positions else values
         for name, values in recording.columns.items()
@@ -295,14 +309,10 @@ def _told(given: Mapping[str, float | None]) -> set[str]:
 
 
 def _rate_change(recording: GazeRecording) -> list[str]:
-    """Say where the sampling rate changes within a recording: filters assume that it does not."""
-    steps = np.diff(recording.times_s)
-    steps = steps[steps > 0]
-    if steps.size < 100 * _CHUNKS:
-        return []
-    rates = [1 / float(np.median(part)) for part in np.array_split(steps, _CHUNKS)]
-    if max(rates) < _RATE_CHANGE * min(rates):
+    """Say that the sampling rate changes within a recording."""
+    slowest, fastest = rate_range_hz(recording.times_s)
+    if not fastest > RATE_CHANGE * slowest:
         return []
     name = f"Recording {recording.recording}: the" if recording.recording else "The"
-    change = f"from {min(rates):.0f} to {max(rates):.0f} Hz"
-    return [f"{name} sampling rate changes {change}; split it there, or velocities are wrong."]
+    change = f"between {slowest:.0f} and {fastest:.0f} Hz"
+    return [f"{name} sampling rate changes {change}; events are found in each part by itself."]

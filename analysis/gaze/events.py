@@ -19,7 +19,13 @@ from duchenne.analysis.gaze.detectors.adaptive import detect_adaptive
 from duchenne.analysis.gaze.detectors.peers import PEERS
 from duchenne.analysis.gaze.ivt import detect_ivt
 from duchenne.analysis.gaze.labels import Label
-from duchenne.analysis.gaze.signal import fill_runs, runs, sampling_rate_hz
+from duchenne.analysis.gaze.signal import (
+    as_floats,
+    fill_runs,
+    rate_segments,
+    runs,
+    sampling_rate_hz,
+)
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -89,6 +95,9 @@ def get_detector(name: str) -> Detector:
         ) from None
 
 
+_SINGLE_PRECISION = (DEFAULT_DETECTOR, "ivt")
+"""Detectors that turn single precision into double piece by piece; others are given double."""
+
 register_detector(DEFAULT_DETECTOR)(detect_adaptive)
 register_detector("ivt")(detect_ivt)
 for _name, _peer in PEERS.items():
@@ -105,12 +114,13 @@ def label_samples(
 ) -> NDArray[np.int8]:
     """Label every gaze sample with the kind of eye movement.
 
-    Loss comes first: it is blanked with its surroundings, then the detector sees the rest.
+    Loss comes first: it is blanked with its surroundings, then the detector sees the rest. Where the
+    sampling rate changes within the recording, each stretch of one rate is worked on by itself.
 
     Parameters
     ----------
     x_deg, y_deg : array_like, shape (n,)
-        Degrees of visual angle; NaN where lost.
+        Degrees of visual angle; NaN where lost. Single precision stays so, which saves memory.
     t_s : array_like, shape (n,)
         Seconds, ascending; need not be even.
     stimulus : {"image", "dots", "video"}, optional
@@ -131,16 +141,23 @@ def label_samples(
     DuchenneError
         When there is no such detector.
     """
-    x = np.asarray(x_deg, dtype=np.float64)
-    y = np.asarray(y_deg, dtype=np.float64)
+    x, y = as_floats(x_deg), as_floats(y_deg)
+    if not (x.dtype == y.dtype and detector in _SINGLE_PRECISION):
+        x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
     t = np.asarray(t_s, dtype=np.float64)
     if not (x.ndim == 1 and x.shape == y.shape == t.shape):
         raise ValueError(f"x_deg {x.shape}, y_deg {y.shape} and t_s {t.shape} need one length")
     if stimulus is not None and stimulus not in STIMULUS_KINDS:
         raise ValueError(f"stimulus is {stimulus!r}, not one of {', '.join(STIMULUS_KINDS)}")
-    if not np.isfinite(t).all() or (np.diff(t) < 0).any():
+    if not np.isfinite(t).all() or (t[1:] < t[:-1]).any():
         raise ValueError("time stamps run backwards or are missing; sort them first")
     find = get_detector(detector)
+    stretches = rate_segments(t, sampling_rate_hz(t)) if t.size else []
+    if len(stretches) > 1:
+        parts = [slice(one.start, one.stop) for one in stretches]
+        return np.concatenate(
+            [label_samples(x[p], y[p], t[p], stimulus=stimulus, detector=detector) for p in parts]
+        )
     valid = np.isfinite(x) & np.isfinite(y)
     rate_hz = sampling_rate_hz(t)
     if t.size < 2 or not np.isfinite(rate_hz):

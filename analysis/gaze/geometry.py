@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.analysis.gaze.signal import as_floats
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -163,11 +164,11 @@ def check_normalized(columns: Mapping[str, ArrayLike]) -> None:
         Naming the column and its median.
     """
     for name, values in columns.items():
-        finite = np.asarray(values, dtype=np.float64)
-        finite = finite[np.isfinite(finite)]
+        finite = as_floats(values)
+        finite = np.abs(finite[np.isfinite(finite)])
         if finite.size == 0:
             continue
-        median = float(np.median(np.abs(finite)))
+        median = float(np.median(finite, overwrite_input=True))
         if median > _PIXEL_MEDIAN:
             raise DuchenneError(
                 f"Column {name} has a median of {median:.6g}, which looks like pixels, not normalized "

@@ -100,7 +100,7 @@ def label_samples_table(samples: pd.DataFrame, recording: GazeRecording) -> pd.D
     """Add who, and the stimulus on the screen, to the samples."""
     index = _presentation_at(samples["time"].to_numpy(), recording.presentations)
     names = np.array([*(one.stimulus for one in recording.presentations), None], dtype=object)
-    frame = samples.copy()
+    frame = samples.copy(deep=False)
     frame.insert(0, "participant", recording.participant)
     frame.insert(1, "recording", recording.recording)
     frame["stimulus"] = names[index]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.analysis.gaze.signal import runs
+from duchenne.analysis.gaze.signal import as_floats, pieces, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,13 +78,16 @@ def find_microsaccades(
     """
     found, thresholds, traces = [], [], []
     for x_deg, y_deg in eyes_deg:
-        trace = np.array([x_deg, y_deg], dtype=np.float64)
-        velocity = _velocity(trace, rate_hz)
-        radius = THRESHOLD_NOISE * _spread(velocity)
+        trace = (as_floats(x_deg), as_floats(y_deg))
+        velocity = [_velocity(axis, rate_hz) for axis in trace]
+        radius = THRESHOLD_NOISE * _spread(*velocity)
         if not (np.isfinite(radius).all() and (radius > 0).all()):
             continue
+        fast = np.zeros(velocity[0].size, dtype=bool)
         with np.errstate(invalid="ignore"):
-            fast = ((velocity / radius[:, None]) ** 2).sum(axis=0) > 1
+            for part in pieces(fast.size):
+                across, up = (v[part] / r for v, r in zip(velocity, radius, strict=True))
+                fast[part] = across**2 + up**2 > 1
         starts, stops = runs(fast)
         long = stops - starts >= max(3, round(DURATION_MIN_S * rate_hz))
         found.append((starts[long], stops[long]))
@@ -96,7 +99,7 @@ def find_microsaccades(
     starts, stops = found[0] if len(found) == 1 else _together(found[0], found[1])
     amplitude = np.array(
         [
-            np.mean([np.hypot(*np.ptp(trace[:, a:b], axis=1)) for trace in traces])
+            np.mean([np.hypot(np.ptp(x[a:b]), np.ptp(y[a:b])) for x, y in traces])
             for a, b in zip(starts, stops, strict=True)
         ]
     )
@@ -124,22 +127,28 @@ def microsaccade_onsets(found: Microsaccades, fixating: ArrayLike, rate_hz: floa
     return chosen
 
 
-def _velocity(trace: Floats, rate_hz: float) -> Floats:
-    velocity: Floats = np.full(trace.shape, np.nan)
-    if trace.shape[1] >= 5:
-        ahead = trace[:, 4:] + trace[:, 3:-1]
-        velocity[:, 2:-2] = (ahead - trace[:, 1:-3] - trace[:, :-4]) * rate_hz / 6
+def _velocity(axis: Floats, rate_hz: float) -> Floats:
+    velocity: Floats = np.full_like(axis, np.nan)
+    for part in pieces(max(0, axis.size - 4)):
+        near = axis[part.start : part.stop + 4].astype(np.float64)
+        step = near[4:] + near[3:-1] - near[1:-3] - near[:-4]
+        velocity[part.start + 2 : part.stop + 2] = step * rate_hz / 6
     return velocity
 
 
-def _spread(velocity: Floats) -> Floats:
+def _spread(*velocity: Floats) -> Floats:
     """Return the median-based standard deviation of each axis; NaN without samples."""
-    known = velocity[:, np.isfinite(velocity).all(axis=0)]
-    if known.shape[1] < 10:
-        return np.full(velocity.shape[0], np.nan)
-    middle = np.median(known, axis=1)
-    spread: Floats = np.sqrt(np.median((known - middle[:, None]) ** 2, axis=1))
-    return spread
+    known = np.isfinite(velocity[0]) & np.isfinite(velocity[1])
+    if np.count_nonzero(known) < 10:
+        return np.full(len(velocity), np.nan)
+    spreads = []
+    for axis in velocity:
+        values = axis[known]
+        middle = np.median(values)
+        values -= middle
+        values **= 2
+        spreads.append(float(np.sqrt(np.median(values, overwrite_input=True))))
+    return np.array(spreads)
 
 
 def _together(first: tuple[Ints, Ints], second: tuple[Ints, Ints]) -> tuple[Ints, Ints]:

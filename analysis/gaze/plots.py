@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
 
@@ -36,10 +37,10 @@ __all__ = [
 PATH = BLUE
 FIRST = VERMILION
 _ASPECT = 4 / 3
-_WIDTH_IN = 6.0
+WIDTH_IN = 6.0
 _HEAT_COLUMNS = 320
 _SAME_PLACE = 0.022
-"""Fixations closer than this part of the width would hide each other's numbers."""
+"""Fixations closer than this part of the width would hide each other's numbers, on 6 inches."""
 
 
 def plot_scanpath(
@@ -48,6 +49,7 @@ def plot_scanpath(
     image: NDArray[Any] | None = None,
     *,
     aspect: float | None = None,
+    width_in: float = WIDTH_IN,
     title: str | None = None,
 ) -> Figure:
     """Draw the fixations in order over the stimulus.
@@ -63,6 +65,8 @@ def plot_scanpath(
         The stimulus.
     aspect : float, optional
         Width ÷ height where there is no image; 4 ÷ 3 where not given.
+    width_in : float
+        Width of the figure, inches; letters keep their size.
     title : str, optional
         Above the picture.
 
@@ -71,7 +75,7 @@ def plot_scanpath(
     matplotlib.figure.Figure
         Drawn by Agg; belongs to no window.
     """
-    figure, axes = _stage(image, aspect, title, veil=0.35)
+    figure, axes = _stage(image, aspect, title, veil=0.35, width_in=width_in)
     placed = fixations[fixations["x_stim"].notna() & fixations["y_stim"].notna()]
     x, y = placed["x_stim"].to_numpy(dtype=float), placed["y_stim"].to_numpy(dtype=float)
     seconds = placed["duration"].to_numpy(dtype=float)
@@ -81,9 +85,10 @@ def plot_scanpath(
     axes.plot(x, y, color="white", linewidth=3.6, alpha=0.8, zorder=2)
     axes.plot(x, y, color=PATH, linewidth=1.4, zorder=3)
     colours = [FIRST] + [PATH] * (x.size - 1)
-    area = np.clip(900 * seconds, 90, 2500)
+    scale = width_in / WIDTH_IN
+    area = np.clip(900 * scale * seconds, 80, 2500)
     axes.scatter(x, y, s=area, c=colours, alpha=0.75, edgecolors="white", linewidths=1.2, zorder=4)
-    for left, top, numbers in _joined(x, y, _ratio(image, aspect)):
+    for left, top, numbers in _joined(x, y, _ratio(image, aspect), _SAME_PLACE / scale):
         axes.text(
             left, top, numbers, color="white", fontsize=7, fontweight="bold",
             ha="center", va="center_baseline", zorder=5, clip_on=True,
@@ -103,6 +108,7 @@ def plot_heatmap(
     *,
     sigma: float = 0.04,
     aspect: float | None = None,
+    width_in: float = WIDTH_IN,
     title: str | None = None,
 ) -> Figure:
     """Draw where gaze dwelt on the stimulus: fixation durations, blurred.
@@ -117,6 +123,8 @@ def plot_heatmap(
         Standard deviation of the blur as a part of the stimulus's width; about 1° is usual.
     aspect : float, optional
         Width ÷ height where there is no image; 4 ÷ 3 where not given.
+    width_in : float
+        Width of the figure, inches; letters keep their size.
     title : str, optional
         Above the picture.
 
@@ -124,7 +132,7 @@ def plot_heatmap(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _stage(image, aspect, title, veil=0.25)
+    figure, axes = _stage(image, aspect, title, veil=0.25, width_in=width_in)
     ratio = _ratio(image, aspect)
     rows = max(1, round(_HEAT_COLUMNS / ratio))
     dwell, _, _ = np.histogram2d(
@@ -189,13 +197,13 @@ def plot_main_sequence(saccades: pd.DataFrame, *, title: str | None = None) -> F
 
 
 def _joined(
-    x: NDArray[np.float64], y: NDArray[np.float64], ratio: float
+    x: NDArray[np.float64], y: NDArray[np.float64], ratio: float, same: float
 ) -> list[tuple[float, float, str]]:
     """Return places and numbers of fixations; those nearly on top of each other share a place."""
     places: list[tuple[float, float, list[str]]] = []
     for number, (left, top) in enumerate(zip(x.tolist(), y.tolist(), strict=True), 1):
         for at_left, at_top, numbers in places:
-            if np.hypot(left - at_left, (top - at_top) / ratio) < _SAME_PLACE:
+            if np.hypot(left - at_left, (top - at_top) / ratio) < same:
                 numbers.append(str(number))
                 break
         else:
@@ -210,16 +218,23 @@ def _ratio(image: NDArray[Any] | None, aspect: float | None) -> float:
 
 
 def _stage(
-    image: NDArray[Any] | None, aspect: float | None, title: str | None, *, veil: float
+    image: NDArray[Any] | None,
+    aspect: float | None,
+    title: str | None,
+    *,
+    veil: float,
+    width_in: float,
 ) -> tuple[Figure, Axes]:
     """Return a figure whose axes are the stimulus: 0–1 across, y down."""
     ratio = _ratio(image, aspect)
-    figure = new_figure(_WIDTH_IN, _WIDTH_IN / ratio + 0.6)
+    figure = new_figure(width_in, width_in / ratio + 0.32)
     axes = figure.subplots()
     axes.set_facecolor("#eef1f5")
     if image is not None:
         axes.imshow(image, extent=(0, 1, 1, 0), aspect="auto", cmap="gray", zorder=0)
-        axes.imshow(np.ones((1, 1, 3)), extent=(0, 1, 1, 0), aspect="auto", alpha=veil, zorder=1)
+        axes.add_patch(
+            Rectangle((0, 0), 1, 1, facecolor="white", alpha=veil, linewidth=0, zorder=1)
+        )
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)
     axes.set_box_aspect(1 / ratio)

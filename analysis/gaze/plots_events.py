@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch
 
+from duchenne.analysis.gaze.aoi import OUTSIDE
 from duchenne.analysis.gaze.labels import Label
 from duchenne.analysis.gaze.plots_style import (
     BLUE,
@@ -41,7 +42,6 @@ LABEL_STYLE: dict[int, tuple[str, str]] = {
     Label.BLINK: (INK, "blink"),
     Label.UNDEFINED: ("#b4bcc6", "undefined or lost"),
 }
-OUTSIDE = "none"
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 _SCARF_COLOURS = tuple(colour for colour in SERIES if colour != "#000000")
 

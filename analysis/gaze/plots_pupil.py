@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+MIN_BAND_TRIALS = 3
+"""Of two trials the interval is 13 standard errors wide: it says nothing and hides the rest."""
 
 
 def pupil_epochs(
@@ -105,6 +107,7 @@ def plot_pupil_course(
     corrected: Mapping[str, Floats] | None = None,
     offset_s: float | None = None,
     unit: str | None = None,
+    colours: Mapping[str, str] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw the mean pupil of each category over time, with 95 % confidence bands over trials.
@@ -121,23 +124,26 @@ def plot_pupil_course(
         When the stimulus ended.
     unit : str, optional
         Of the pupil; "arbitrary units" where not given.
+    colours : mapping of str to str, optional
+        Colour of each category; lines differ in dashes, too.
     title : str, optional
         Above the figure.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A category with one trial has a line and no band. The shaded strip is the baseline.
+        A band needs three trials; with fewer there is the line alone. The shaded strip is the baseline.
     """
     figure = new_figure(9.2 if corrected is not None else 6.0, 3.6, title)
     n_panels = 1 if corrected is None else 2
     panels = np.atleast_1d(figure.subplots(1, n_panels, sharey=True, sharex=True)).ravel().tolist()
-    names = list(change)
-    drawn = [_courses(panels[0], t_s, change, names, offset_s)]
+    own = colours or {}
+    palette = {name: own.get(name, SERIES[i % len(SERIES)]) for i, name in enumerate(change)}
+    drawn = [_courses(panels[0], t_s, change, palette, offset_s)]
     if corrected is not None:
         panels[0].set_title("as measured", fontsize=9, color=SOFT)
         panels[1].set_title("light taken off", fontsize=9, color=SOFT)
-        drawn.append(_courses(panels[1], t_s, corrected, names, offset_s))
+        drawn.append(_courses(panels[1], t_s, corrected, palette, offset_s))
         panels[1].tick_params(labelleft=True)
     panels[0].set_ylabel(f"pupil minus baseline ({unit or 'arbitrary units'})")
     if any(drawn):
@@ -151,7 +157,11 @@ def plot_pupil_course(
 
 
 def _courses(
-    axes: Axes, t_s: Floats, change: Mapping[str, Floats], names: list[str], offset_s: float | None
+    axes: Axes,
+    t_s: Floats,
+    change: Mapping[str, Floats],
+    palette: Mapping[str, str],
+    offset_s: float | None,
 ) -> bool:
     """Draw one panel; return whether there was anything to draw."""
     axes.axvspan(-BASELINE_S, 0, color="#e3e7ec", linewidth=0, zorder=0)
@@ -160,11 +170,11 @@ def _courses(
     if offset_s is not None:
         axes.axvline(offset_s, color="#8a94a0", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     seen = False
-    for number, name in enumerate(names):
+    for number, (name, colour) in enumerate(palette.items()):
         trials = np.atleast_2d(change.get(name, np.empty((0, t_s.size))))
         trials = trials[np.isfinite(trials).any(axis=1)]
-        colour = SERIES[number % len(SERIES)]
         mean, half = confidence_band(trials) if len(trials) else (np.full(t_s.size, np.nan),) * 2
+        half = np.where(np.isfinite(trials).sum(axis=0) < MIN_BAND_TRIALS, np.nan, half)
         axes.fill_between(t_s, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
         axes.plot(
             t_s, mean, color=colour, linewidth=1.8, linestyle=DASHES[number % len(DASHES)],

@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.gaze.blinks import (
+    Lids,
+    closed_from_openness,
+    find_losses,
+    guard_samples,
+    lids_during,
+)
 from duchenne.analysis.gaze.events import DEFAULT_DETECTOR, label_samples
 from duchenne.analysis.gaze.geometry import ScreenGeometry, check_normalized
+from duchenne.analysis.gaze.labels import Label
 from duchenne.analysis.gaze.pupil import clean_eye, combine_pupils
 from duchenne.analysis.gaze.quality import gaze_quality
 from duchenne.analysis.gaze.signal import (
+    as_floats,
     combine_eyes,
     eye_of_samples,
+    eye_shift,
     eye_valid,
+    fill_runs,
     interpolate_nan,
+    pieces,
     sampling_rate_hz,
 )
 from duchenne.analysis.gaze.tabulate import blink_table, event_table, fixation_table, saccade_table
@@ -44,7 +56,8 @@ class GazeResult:
     Parameters
     ----------
     samples : DataFrame
-        One row per sample: ``time``; ``left_x left_y right_x right_y`` (normalized, NaN where that
+        One row per sample, in single precision but for ``time``: ``time``; ``left_x left_y right_x
+        right_y`` (normalized, NaN where that
         eye is invalid); ``x_px y_px`` and ``x_deg y_deg`` (both eyes combined; degrees from the
         screen centre, y up); ``left_pupil right_pupil`` (as the device gives them, NaN where
         invalid); ``pupil`` (cleaned and combined, NaN in blinks); ``valid``; ``label`` (0–6).
@@ -96,6 +109,7 @@ def analyse_gaze(
     shown: Sequence[tuple[float, float, str]] = (),
     eye: str = "both",
     distance: str = "declared",
+    lid: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> GazeResult:
     """Analyse one gaze stream.
 
@@ -121,13 +135,17 @@ def analyse_gaze(
         events that begin in each window.
     pupil_unit, pupil_measure : str, optional
         As the device gives them; stored.
-    eye : {"both", "left", "right"}
+    eye : {"both", "cyclopean", "left", "right"}
         What positions and events rest on: the mean of both eyes (cyclopean; where one is lost, the
         other), or one eye alone. The other eye's columns are kept in the samples.
     distance : {"declared", "measured"}
         Turn positions into degrees with the screen's distance, or at each sample with the distance
         that the tracker measured (``left_distance right_distance``, mm; running median of 1 s,
         bridged where missing). Refused where less than half of the samples have one.
+    lid : (times_s, closed), optional
+        Seconds and how far the lids are closed, 0 to 1, such as from a film of the face: a loss is a
+        blink only where nothing shows that the lids were open. Without it ``left_openness
+        right_openness`` of the columns serve, where they are.
 
     Returns
     -------
@@ -141,15 +159,18 @@ def analyse_gaze(
     ValueError
         When columns and times differ in length.
     """
+    eye = "both" if eye == "cyclopean" else eye
     if not isinstance(screen, ScreenGeometry):
         screen = ScreenGeometry.from_mapping(screen)
     times = np.asarray(times_s, dtype=np.float64)
-    given = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+    given = {name: as_floats(values) for name, values in columns.items()}
     for name, values in given.items():
         if values.shape != times.shape:
             raise ValueError(f"column {name} has shape {values.shape}, times {times.shape}")
-    n_backward = int(np.count_nonzero(np.diff(times[np.isfinite(times)]) < 0))
-    if n_backward or not np.isfinite(times).all():
+    stamped = np.isfinite(times)
+    known = times if stamped.all() else times[stamped]
+    n_backward = int(np.count_nonzero(known[1:] < known[:-1]))
+    if n_backward or known is not times:
         order = np.argsort(times, kind="stable")
         order = order[np.isfinite(times[order])]
         times = times[order]
@@ -165,7 +186,9 @@ def analyse_gaze(
         during = [(onset, offset) for onset, offset, what in shown if what == kind]
         known = label_samples(x_deg, y_deg, times, stimulus=kind, detector=detector)
         labels = np.where(_begun_during(untold, times, during), known, labels)
-    samples["label"] = labels
+    if lid is None and (closed := closed_from_openness(given)) is not None:
+        lid = times, closed
+    samples["label"] = _without_open_lids(labels, samples["valid"].to_numpy(), times, rate_hz, lid)
     events = event_table(samples["label"], times)
     pupil = samples["pupil"].to_numpy()
     pupil = pupil[np.isfinite(pupil)]
@@ -176,7 +199,7 @@ def analyse_gaze(
         samples=samples,
         fixations=fixations,
         saccades=saccades,
-        blinks=blink_table(samples["valid"], times, rate_hz, has_pupil=pupil.size > 0),
+        blinks=blink_table(samples["valid"], times, rate_hz, has_pupil=pupil.size > 0, lid=lid),
         quality=gaze_quality(
             samples,
             events,
@@ -216,6 +239,24 @@ def _begun_during(
     return inside
 
 
+def _without_open_lids(
+    labels: NDArray[np.int8],
+    valid: NDArray[np.bool_],
+    times: Floats,
+    rate_hz: float,
+    lid: tuple[ArrayLike, ArrayLike] | None,
+) -> NDArray[np.int8]:
+    """Return labels in which loss while the lids were seen to be open is undefined, not a blink."""
+    if lid is None:
+        return labels
+    losses = find_losses(valid, times, rate_hz)
+    is_open = lids_during(losses, times, lid) == Lids.OPEN
+    before, after = guard_samples(rate_hz)
+    wrong = fill_runs(losses.starts[is_open] - before, losses.stops[is_open] + after, labels.size)
+    right = fill_runs(losses.starts[~is_open] - before, losses.stops[~is_open] + after, labels.size)
+    return np.where(wrong & ~right & (labels == Label.BLINK), Label.UNDEFINED, labels)
+
+
 def _distance_cm(given: Mapping[str, Floats], rate_hz: float) -> Floats:
     """Return the measured distance at each sample: mean of the eyes, running median, bridged."""
     found = [given[name] / 10 for name in ("left_distance", "right_distance") if name in given]
@@ -238,7 +279,7 @@ def _distance_cm(given: Mapping[str, Floats], rate_hz: float) -> Floats:
 
 def _check_eye(eye: str, named: list[str], unnamed: bool) -> None:
     if eye not in {"both", "left", "right"}:
-        raise DuchenneError(f"The eye is {eye}, not one of both, left, right.")
+        raise DuchenneError(f"The eye is {eye}, not one of both, cyclopean, left, right.")
     if eye != "both" and (unnamed or eye not in named):
         there = "no eye in particular" if unnamed else f"the {' and '.join(named)} eye"
         raise DuchenneError(f"There is no gaze of the {eye} eye; found that of {there}.")
@@ -265,7 +306,7 @@ def _samples(
     prefixes = (
         {"left": "", "right": None} if one_unnamed else {e: f"{e}_" for e in ("left", "right")}
     )
-    nothing = np.full(times.shape, np.nan)
+    nothing: Floats = np.full(times.shape, np.nan, dtype="float32")
     x, y, pupil, cleaned, valid = {}, {}, {}, {}, {}
     for eye, prefix in prefixes.items():
         raw = {
@@ -274,35 +315,28 @@ def _samples(
         }
         check_normalized({f"{prefix}{axis}": raw[axis] for axis in ("x", "y")})
         valid[eye] = eye_valid(raw["x"], raw["y"], raw["valid"], raw["pupil"])
-        x[eye], y[eye], pupil[eye] = (
-            np.where(valid[eye], raw[part], np.nan) for part in ("x", "y", "pupil")
-        )
+        x[eye], y[eye], pupil[eye] = (_kept(raw[part], valid[eye]) for part in ("x", "y", "pupil"))
         cleaned[eye] = clean_eye(pupil[eye], valid[eye], rate_hz)
+    combined = combine_pupils(cleaned["left"], cleaned["right"], rate_hz)
+    del cleaned, raw
     kept = {e for e in ("left", "right") if eye_choice in {"both", e}}
     nowhere = np.zeros(times.shape, dtype=bool)
     used = {e: valid[e] if e in kept else nowhere for e in ("left", "right")}
-    x_px, y_px = screen.to_px(
-        *(
-            combine_eyes(*(axis[e] if e in kept else nothing for e in ("left", "right")))
-            for axis in (x, y)
-        )
+    places = _places(
+        [tuple(axis[e] if e in kept else nothing for e in ("left", "right")) for axis in (x, y)],
+        screen,
+        distance_cm,
     )
-    x_deg, y_deg = screen.to_deg(x_px, y_px, distance_cm)
     code = eye_of_samples(used["left"], used["right"])
-    combined = combine_pupils(cleaned["left"], cleaned["right"], rate_hz)
-    del cleaned
     # Columns stay the arrays they are (copy=False): a long recording has hundreds of megabytes.
     return pd.DataFrame(
         {
             "time": times.copy(),
-            "left_x": nothing.copy() if one_unnamed else x["left"],
+            "left_x": nothing if one_unnamed else x["left"],
             "left_y": nothing.copy() if one_unnamed else y["left"],
             "right_x": x["right"],
             "right_y": y["right"],
-            "x_px": x_px,
-            "y_px": y_px,
-            "x_deg": x_deg,
-            "y_deg": y_deg,
+            **places,
             "left_pupil": nothing.copy() if one_unnamed else pupil["left"],
             "right_pupil": pupil["right"],
             "pupil": combined,
@@ -311,3 +345,31 @@ def _samples(
         },
         copy=False,
     )
+
+
+def _kept(values: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Return a copy in single precision, NaN where not valid."""
+    kept: Floats = values.astype("float32")
+    kept[~valid] = np.nan
+    return kept
+
+
+def _places(
+    eyes: Sequence[tuple[Floats, ...]], screen: ScreenGeometry, distance_cm: Floats | None
+) -> dict[str, Floats]:
+    """Return both eyes' place in pixels and degrees: computed in double, kept in single precision."""
+    n = eyes[0][0].size
+    places: dict[str, Floats] = {
+        name: np.empty(n, dtype="float32") for name in ("x_px", "y_px", "x_deg", "y_deg")
+    }
+    shifts = [eye_shift(*axis) for axis in eyes]
+    for part in pieces(n):
+        x, y = (
+            combine_eyes(axis[0][part].astype(np.float64), axis[1][part].astype(np.float64), shift)
+            for axis, shift in zip(eyes, shifts, strict=True)
+        )
+        x_px, y_px = screen.to_px(x, y)
+        far = None if distance_cm is None else distance_cm[part]
+        for name, values in zip(places, (x_px, y_px, *screen.to_deg(x_px, y_px, far)), strict=True):
+            places[name][part] = values
+    return places

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.analysis.gaze.signal import combine_eyes, fill_runs, interpolate_nan, runs
+from duchenne.analysis.gaze.signal import as_floats, combine_eyes, fill_runs, pieces, runs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -82,11 +82,12 @@ def clean_eye(size: ArrayLike, valid: ArrayLike, rate_hz: float) -> Floats:
     Kret & Sjak-Shie 2019, Behavior Research Methods 51, 1336–1342 (speed filter, n = 16);
     Mathôt & Vilotijević 2023, Behavior Research Methods 55, 3055–3077 (padding of blinks).
     """
-    cleaned: Floats = np.array(size, dtype=np.float64)
+    cleaned: Floats = as_floats(size).copy()
     usable = np.asarray(valid, dtype=bool) & np.isfinite(cleaned)
     usable &= np.where(usable, cleaned, 0.0) > 0
     if not usable.any() or not np.isfinite(rate_hz):
-        return np.full(cleaned.shape, np.nan)
+        cleaned[:] = np.nan
+        return cleaned
     usable &= ~_too_fast(cleaned, usable, rate_hz)
     starts, stops = runs(~usable)
     long = stops - starts >= max(1, round(LOSS_MIN_S * rate_hz))
@@ -118,8 +119,11 @@ def combine_pupils(left: ArrayLike, right: ArrayLike, rate_hz: float) -> Floats:
     starts, stops = runs(~known)
     inside = (starts > 0) & (stops < trace.size)
     short = inside & (stops - starts <= round(BRIDGE_MAX_S * rate_hz))
-    bridged = fill_runs(starts[short], stops[short], trace.size)
-    return np.where(bridged, interpolate_nan(trace, known), trace)
+    bridged = np.flatnonzero(fill_runs(starts[short], stops[short], trace.size))
+    if bridged.size:
+        at = np.flatnonzero(known)
+        trace[bridged] = np.interp(bridged, at, trace[at])
+    return trace
 
 
 def pupil_response(
@@ -153,7 +157,7 @@ def pupil_response(
     before = _window(times_s, onset_s - BASELINE_S, onset_s)
     early = _window(times_s, onset_s, min(onset_s + LATENCY_S, offset_s))
     after = _window(times_s, onset_s + LATENCY_S, offset_s)
-    resting, answer = pupil[before], pupil[after]
+    resting, answer = (pupil[part].astype(np.float64) for part in (before, after))
     resting_valid, answer_valid = _valid_share(resting), _valid_share(answer)
     baseline = float("nan")
     if resting_valid >= BASELINE_MIN_VALID:
@@ -164,8 +168,8 @@ def pupil_response(
     mean = peak = float("nan")
     if answer_valid >= CHANGE_MIN_VALID:
         mean = float(np.nanmean(answer)) - baseline
-        peak = float(np.nanmax(_smooth(times_s[after], answer))) - baseline
-    first = pupil[early]
+        peak = _peak(times_s[after], answer) - baseline
+    first = pupil[early].astype(np.float64)
     early_change = float(np.nanmean(first)) - baseline if _valid_share(first) > 0 else float("nan")
     return PupilResponse(baseline, mean, peak, early_change, resting_valid, answer_valid)
 
@@ -177,10 +181,11 @@ def _too_fast(size: Floats, usable: Bools, rate_hz: float) -> Bools:
     fast: Bools = np.zeros(size.size, dtype=bool)
     if known.size == 0:
         return fast
-    median = float(np.median(known))
-    spread = float(np.median(np.abs(known - median)))
+    median = float(np.median(known, overwrite_input=True))
+    known -= median
+    spread = float(np.median(np.abs(known, out=known), overwrite_input=True))
     if spread > 0:
-        jump = np.nan_to_num(steps) > median + SPEED_MADS * spread
+        jump = steps > median + SPEED_MADS * spread
         fast[1:] |= jump
         fast[:-1] |= jump
     return fast
@@ -195,15 +200,24 @@ def _valid_share(values: Floats) -> float:
     return float(np.count_nonzero(np.isfinite(values)) / values.size) if values.size else 0.0
 
 
-def _smooth(times_s: Floats, values: Floats) -> Floats:
-    """Return the running mean over 100 ms, ignoring NaN; NaN where less than half is valid."""
+def _peak(times_s: Floats, values: Floats) -> float:
+    """Return the largest running mean over 100 ms, ignoring NaN, of which half is valid.
+
+    Where nothing is valid for so long, the largest value.
+    """
     if values.size < 2 or times_s[-1] <= times_s[0]:
-        return values
+        return float(np.nanmax(values))
     rate_hz = (values.size - 1) / (times_s[-1] - times_s[0])
     size = min(values.size, max(1, round(PEAK_SMOOTHING_S * rate_hz)))
-    known = np.isfinite(values)
     kernel = np.ones(size)
-    count = np.convolve(known, kernel, mode="same")
-    total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")
-    enough = count >= size / 2
-    return np.where(enough, total / np.maximum(count, 1), np.nan) if enough.any() else values
+    highest = float("-inf")
+    for part in pieces(values.size):
+        near = slice(max(0, part.start - size), min(values.size, part.stop + size))
+        known = np.isfinite(values[near])
+        count = np.convolve(known, kernel, mode="same")
+        total = np.convolve(np.where(known, values[near], 0.0), kernel, mode="same")
+        inside = slice(part.start - near.start, part.stop - near.start)
+        enough = count[inside] >= size / 2
+        if enough.any():
+            highest = max(highest, float((total[inside][enough] / count[inside][enough]).max()))
+    return highest if np.isfinite(highest) else float(np.nanmax(values))

@@ -148,7 +148,7 @@ def grey_steps(recording: Recording) -> list[tuple[float, float, float]]:
     Notes
     -----
     A light-reflex calibration marks each step by an event with the field ``grey_level`` within a
-    ``calibration`` or ``baseline`` phase. A step ends at the next, or with its phase.
+    ``calibration``, ``baseline`` or ``fixation`` phase. A step ends at the next, or with its phase.
     """
     marks = [
         (float(marker["time_s"]), number(field(marker, GREY_FIELD)))
@@ -159,13 +159,13 @@ def grey_steps(recording: Recording) -> list[tuple[float, float, float]]:
         return []
     steps = []
     spans = phases(recording)
-    spans = spans[spans["phase"].isin(("calibration", "baseline"))]
+    spans = spans[spans["phase"].isin(("calibration", "baseline", "fixation"))]
     for onset_s, offset_s in zip(spans["onset_s"], spans["offset_s"], strict=True):
         inside = [mark for mark in marks if onset_s - 0.01 <= mark[0] < offset_s]
         ends = [*(mark[0] for mark in inside[1:]), float(offset_s)]
         steps += [
             (time_s, end_s, linear_grey(grey))
-            for (time_s, grey), end_s in zip(inside, ends, strict=True)
+            for (time_s, grey), end_s in zip(inside, ends, strict=False)  # no mark: no step
         ]
     return steps
 

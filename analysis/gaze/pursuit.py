@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.analysis.gaze.signal import pieces
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -63,18 +65,38 @@ def pursuit_speed_deg_s(
     times_s: ArrayLike, x_deg: ArrayLike, y_deg: ArrayLike, pursuing: ArrayLike
 ) -> float:
     """Return the median speed of the eye in pursuit, degrees per second; NaN without pursuit."""
-    speed = np.hypot(*_velocity(np.asarray(times_s, dtype=np.float64), x_deg, y_deg, pursuing))
-    speed = speed[np.isfinite(speed)]
-    return float(np.median(speed)) if speed.size else float("nan")
+    times = np.asarray(times_s, dtype=np.float64)
+    x, y, within = np.asarray(x_deg), np.asarray(y_deg), np.asarray(pursuing, dtype=bool)
+    if not within.any() or times.size < 3:
+        return float("nan")
+    half = _half_window(times)
+    speeds = []
+    for part in pieces(times.size):
+        near = slice(max(0, part.start - half), min(times.size, part.stop + half))
+        velocity = _velocity(times[near], x[near], y[near], within[near], half)
+        speed = np.hypot(*velocity[:, part.start - near.start : part.stop - near.start])
+        speeds.append(speed[np.isfinite(speed)])
+    known = np.concatenate(speeds)
+    return float(np.median(known)) if known.size else float("nan")
 
 
-def _velocity(times: Floats, x_deg: ArrayLike, y_deg: ArrayLike, pursuing: ArrayLike) -> Floats:
+def _half_window(times: Floats) -> int:
+    return max(1, round(GAIN_WINDOW_S / 2 / float(np.median(np.diff(times)))))
+
+
+def _velocity(
+    times: Floats,
+    x_deg: ArrayLike,
+    y_deg: ArrayLike,
+    pursuing: ArrayLike,
+    half: int | None = None,
+) -> Floats:
     """Return the velocity of both axes over 100 ms; NaN unless pursuit lasts through it."""
     velocity: Floats = np.full((2, times.size), np.nan)
     if times.size < 3:
         return velocity
     within = np.asarray(pursuing, dtype=bool)
-    half = max(1, round(GAIN_WINDOW_S / 2 / float(np.median(np.diff(times)))))
+    half = half or _half_window(times)
     if times.size <= 2 * half:
         return velocity
     count = np.concatenate(([0], np.cumsum(within)))

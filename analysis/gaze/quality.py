@@ -8,7 +8,14 @@ import numpy as np
 
 from duchenne.analysis.gaze.labels import Label
 from duchenne.analysis.gaze.limits import reasons_text
-from duchenne.analysis.gaze.signal import gap_starts
+from duchenne.analysis.gaze.signal import (
+    RATE_CHANGE,
+    as_floats,
+    block_intervals,
+    event_groups,
+    gap_starts,
+    rate_segments,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +24,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BCEA_SHARE = 0.68
-RATE_BLOCK_S = 5.0
-RATE_CHANGE = 1.2
-"""Blocks of a recording whose sampling rates differ by more than this factor are not one rate."""
 
 
 def gaze_quality(
@@ -56,6 +60,8 @@ def gaze_quality(
         ``longest_gap_s``, ``gaps`` (list of onset and duration); ``n_backward_stamps``;
         ``n_duplicate_stamps``; ``bcea_deg2`` (68 %, median over fixations); ``rate_varies`` and the
         ends of the rate in 5-s blocks, ``sampling_rate_min_hz`` and ``sampling_rate_max_hz``;
+        ``n_rates``, the stretches of one rate
+        each in which events were found (see :func:`~duchenne.analysis.gaze.signal.rate_segments`);
         ``not_measured`` (which measures the rate cannot carry, and why, in words; None where it
         carries all). NaN where there is nothing to measure.
 
@@ -70,7 +76,7 @@ def gaze_quality(
     measured = bool(np.isfinite(rate_hz))
     duration_s = float(times[-1] - times[0]) + 1 / rate_hz if measured else 0.0
     gaps = gap_starts(times, rate_hz)
-    gap_s = np.diff(times)[gaps]
+    gap_s = times[gaps + 1] - times[gaps]
     due = max(float(n), duration_s * rate_hz) if measured else float(n)
     valid_fraction = n_valid / due if n else float("nan")
     rms, std, bcea = fixation_precision(samples, events)
@@ -92,10 +98,11 @@ def gaze_quality(
             [float(onset), float(length)] for onset, length in zip(times[gaps], gap_s, strict=True)
         ],
         "n_backward_stamps": n_backward_stamps,
-        "n_duplicate_stamps": int(np.count_nonzero(np.diff(times) == 0)),
+        "n_duplicate_stamps": int(np.count_nonzero(times[1:] == times[:-1])),
         "sampling_rate_min_hz": slowest,
         "sampling_rate_max_hz": fastest,
         "rate_varies": bool(fastest > RATE_CHANGE * slowest),
+        "n_rates": len(rate_segments(times, rate_hz)),
         "not_measured": reasons_text(rate_hz),
     }
 
@@ -113,17 +120,10 @@ def rate_range_hz(times_s: Floats) -> tuple[float, float]:
     tuple of float
         Hz; NaN without any block.
     """
-    steps = np.diff(times_s)
-    # A stamp repeated or sorted is no interval of the device.
-    moments, steps = times_s[:-1][steps > 0], steps[steps > 0]
-    if steps.size < 10:
+    _, medians = block_intervals(times_s)
+    if not medians.size:
         return float("nan"), float("nan")
-    block = ((moments - moments[0]) // RATE_BLOCK_S).astype(np.intp)
-    edges = np.flatnonzero(np.diff(block)) + 1
-    medians = [float(np.median(part)) for part in np.split(steps, edges) if part.size >= 10]
-    if not medians:
-        return float("nan"), float("nan")
-    return 1 / max(medians), 1 / min(medians)
+    return float(1 / medians.max()), float(1 / medians.min())
 
 
 def bcea_deg2(x_deg: ArrayLike, y_deg: ArrayLike, share: float = BCEA_SHARE) -> float:
@@ -146,11 +146,15 @@ def bcea_deg2(x_deg: ArrayLike, y_deg: ArrayLike, share: float = BCEA_SHARE) -> 
     Steinman 1965, Journal of the Optical Society of America 55, 1158–1165; Crossland & Rubin 2002,
     Optometry and Vision Science 79, 735–739.
     """
-    x, y = np.asarray(x_deg, dtype=np.float64), np.asarray(y_deg, dtype=np.float64)
+    x, y = as_floats(x_deg), as_floats(y_deg)
     known = np.isfinite(x) & np.isfinite(y)
-    if np.count_nonzero(known) < 3:
+    n = int(np.count_nonzero(known))
+    if n < 3:
         return float("nan")
-    determinant = max(float(np.linalg.det(np.cov(x[known], y[known]))), 0.0)
+    x, y = x[known].astype(np.float64), y[known].astype(np.float64)
+    x -= x.mean()
+    y -= y.mean()
+    determinant = max(float((x @ x) * (y @ y) - (x @ y) ** 2), 0.0) / (n - 1) ** 2
     return float(2 * np.log(1 / (1 - share)) * np.pi * np.sqrt(determinant))
 
 
@@ -163,13 +167,24 @@ def fixation_precision(samples: pd.DataFrame, events: pd.DataFrame) -> tuple[flo
     fixations = events[events["label"] == Label.FIXATION]
     if fixations.empty:
         return float("nan"), float("nan"), float("nan")
+    start, stop = (fixations[name].to_numpy(dtype=np.intp) for name in ("start", "stop"))
+    parts = [_precision(x, y, start[group], stop[group]) for group in event_groups(start, stop)]
+    rms, std, area = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return _median(rms), _median(std), _median(area)
+
+
+def _precision(
+    x: Floats, y: Floats, start: NDArray[np.intp], stop: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
+    """Return RMS-S2S, STD and BCEA of each fixation; NaN where it has too few samples."""
+    first, n = int(start[0]), start.size
+    x, y = (axis[first : stop[-1]].astype(np.float64) for axis in (x, y))
     row = np.full(x.size, -1, dtype=np.intp)
-    length = (fixations["stop"] - fixations["start"]).to_numpy()
-    first = np.cumsum(length) - length
-    index = np.arange(int(length.sum())) - np.repeat(first - fixations["start"].to_numpy(), length)
-    row[index] = np.repeat(np.arange(length.size), length)
+    length = stop - start
+    begun = np.cumsum(length) - length
+    index = np.arange(int(length.sum())) - np.repeat(begun - (start - first), length)
+    row[index] = np.repeat(np.arange(n), length)
     row[~(np.isfinite(x) & np.isfinite(y))] = -1
-    n = length.size
     step = np.diff(x) ** 2 + np.diff(y) ** 2
     same = (row[1:] == row[:-1]) & (row[1:] >= 0)
     rms = np.sqrt(_mean(step[same], row[1:][same], n))
@@ -181,7 +196,7 @@ def fixation_precision(samples: pd.DataFrame, events: pd.DataFrame) -> tuple[flo
     many = np.where(count > 2, count / np.maximum(count - 1, 1), np.nan)
     area = many * np.sqrt(np.maximum(xx * yy - xy**2, 0.0))
     scale = 2 * np.log(1 / (1 - BCEA_SHARE)) * np.pi
-    return _median(rms), _median(np.sqrt(xx + yy)), scale * _median(area)
+    return rms, np.sqrt(xx + yy), scale * area
 
 
 def _mean(values: Floats, rows: NDArray[np.intp], n: int) -> Floats:

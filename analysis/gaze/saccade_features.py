@@ -16,11 +16,13 @@ from duchenne.analysis.gaze.microsaccades import (
     find_microsaccades,
     microsaccade_onsets,
 )
+from duchenne.analysis.gaze.signal import pieces
 from duchenne.analysis.gaze.windows import finite_mean, finite_median
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from duchenne.analysis.gaze.geometry import ScreenGeometry
     from duchenne.analysis.gaze.process import GazeResult
     from duchenne.analysis.gaze.windows import Window
 
@@ -73,8 +75,17 @@ def _eyes_deg(result: GazeResult, window: Window) -> list[tuple[ArrayLike, Array
     for eye in ("left", "right"):
         x, y = (window.samples[f"{eye}_{axis}"].to_numpy() for axis in ("x", "y"))
         if result.screen is not None and np.isfinite(x).any():
-            found.append(result.screen.to_deg(*result.screen.to_px(x, y)))
+            found.append(_degrees(result.screen, x, y))
     return found or [(window.samples["x_deg"].to_numpy(), window.samples["y_deg"].to_numpy())]
+
+
+def _degrees(
+    screen: ScreenGeometry, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    degrees = np.empty_like(x), np.empty_like(y)
+    for part in pieces(x.size):
+        degrees[0][part], degrees[1][part] = screen.to_deg(*screen.to_px(x[part], y[part]))
+    return degrees
 
 
 def _calm(result: GazeResult, window: Window) -> NDArray[np.bool_]:

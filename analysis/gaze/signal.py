@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
     Ints = NDArray[np.intp]
 
+PIECE_SAMPLES = 250_000
+"""About so many samples of a long recording are worked on at a time."""
+RATE_BLOCK_S = 5.0
+RATE_BLOCK_INTERVALS = 50
+RATE_CHANGE = 1.2
+"""Blocks of a recording whose sampling rates differ by more than this factor are not one rate."""
 GAP_PERIODS = 3.0
 """An interval longer than this many sample periods (and than GAP_MIN_S) is a gap in the stream."""
 GAP_MIN_S = 0.010
@@ -20,17 +29,45 @@ GAP_MIN_S = 0.010
 
 def runs(mask: ArrayLike) -> tuple[Ints, Ints]:
     """Return starts and stops (exclusive) of the runs of True in a 1-D mask."""
-    padded = np.concatenate(([0], np.asarray(mask, dtype=np.int8), [0]))
-    change = np.diff(padded)
-    return np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    inside = np.asarray(mask, dtype=bool)
+    if inside.size == 0:
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+    change = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    edges = [[0]] * bool(inside[0]) + [change] + [[inside.size]] * bool(inside[-1])
+    edge = np.concatenate(edges).astype(np.intp)
+    return edge[::2], edge[1::2]
 
 
 def fill_runs(starts: ArrayLike, stops: ArrayLike, n: int) -> Bools:
     """Return a mask of length n, True inside the half-open runs (clipped to 0..n, overlaps allowed)."""
-    edges = np.zeros(n + 1, dtype=np.int64)
+    edges = np.zeros(n + 1, dtype=np.int32)
     np.add.at(edges, np.clip(np.asarray(starts, dtype=np.intp), 0, n), 1)
     np.add.at(edges, np.clip(np.asarray(stops, dtype=np.intp), 0, n), -1)
-    return np.cumsum(edges[:-1]) > 0
+    depth = edges[:-1]
+    return np.cumsum(depth, dtype=np.int32, out=depth) > 0
+
+
+def pieces(n: int, size: int = PIECE_SAMPLES) -> Iterator[slice]:
+    """Yield the slices of a long recording that are worked on at a time, so that memory stays small."""
+    for first in range(0, n, size):
+        yield slice(first, min(n, first + size))
+
+
+def event_groups(starts: Ints, stops: Ints, size: int = PIECE_SAMPLES) -> Iterator[slice]:
+    """Yield slices of events, each spanning about ``size`` samples or one event.
+
+    Parameters
+    ----------
+    starts, stops : ndarray of int, shape (m,)
+        Half-open, ascending.
+    size : int
+        Samples from the first start of a group to its last stop.
+    """
+    first = 0
+    while first < starts.size:
+        last = int(np.searchsorted(stops, starts[first] + size, side="right"))
+        yield slice(first, max(last, first + 1))
+        first = max(last, first + 1)
 
 
 def sampling_rate_hz(times_s: ArrayLike) -> float:
@@ -48,13 +85,24 @@ def sampling_rate_hz(times_s: ArrayLike) -> float:
     float
         Hz; NaN for fewer than two samples or no time passed.
     """
-    steps = np.diff(np.asarray(times_s, dtype=np.float64))
-    positive = steps[steps > 0]
-    if positive.size == 0:
+    times = np.asarray(times_s, dtype=np.float64)
+    # Single precision does for the median, from which only gaps are told.
+    steps = np.empty(max(times.size - 1, 0), dtype=np.float32)
+    for piece in pieces(steps.size):
+        steps[piece] = np.diff(times[piece.start : piece.stop + 1])
+    if not (steps > 0).all():
+        steps = steps[steps > 0]
+    if steps.size == 0:
         return float("nan")
-    usual = steps <= max(GAP_PERIODS * float(np.median(positive)), GAP_MIN_S)
-    span_s = float(steps[usual].sum())
-    return float(np.count_nonzero(usual)) / span_s if span_s > 0 else float("nan")
+    longest = max(GAP_PERIODS * float(np.median(steps, overwrite_input=True)), GAP_MIN_S)
+    del steps
+    count, span_s = 0, 0.0
+    for piece in pieces(times.size - 1):
+        part = np.diff(times[piece.start : piece.stop + 1])
+        part = part[part <= longest]
+        count += part.size
+        span_s += float(part.sum())
+    return count / span_s if span_s > 0 else float("nan")
 
 
 def gap_starts(times_s: ArrayLike, rate_hz: float) -> Ints:
@@ -65,12 +113,99 @@ def gap_starts(times_s: ArrayLike, rate_hz: float) -> Ints:
     times_s : array_like, shape (n,)
         Seconds, ascending.
     rate_hz : float
-        True sampling rate; a gap is an interval above 3 periods and above 10 ms.
+        True sampling rate; a gap is an interval above 3 periods and above 10 ms. Where the rate
+        changes within the recording, the periods are those of each stretch.
     """
     if not np.isfinite(rate_hz):
         return np.empty(0, dtype=np.intp)
-    steps = np.diff(np.asarray(times_s, dtype=np.float64))
-    return np.flatnonzero(steps > max(GAP_PERIODS / rate_hz, GAP_MIN_S))
+    times = np.asarray(times_s, dtype=np.float64)
+    found = []
+    for segment in rate_segments(times, rate_hz):
+        longest = max(GAP_PERIODS / segment.rate_hz, GAP_MIN_S)
+        for piece in pieces(segment.stop - segment.start):
+            first = segment.start + piece.start
+            steps = np.diff(times[first : min(times.size, segment.start + piece.stop + 1)])
+            found.append(np.flatnonzero(steps > longest) + first)
+    return np.concatenate(found) if found else np.empty(0, dtype=np.intp)
+
+
+class Segment(NamedTuple):
+    """Samples of one sampling rate: half-open indices, Hz."""
+
+    start: int
+    stop: int
+    rate_hz: float
+
+
+def rate_segments(times_s: ArrayLike, rate_hz: float) -> list[Segment]:
+    """Return the stretches of a recording that differ in sampling rate; one for nearly all recordings.
+
+    Parameters
+    ----------
+    times_s : array_like, shape (n,)
+        Seconds, ascending.
+    rate_hz : float
+        That of the whole recording, which stands where nothing changes.
+
+    Notes
+    -----
+    The rate (of the median interval) changed where two blocks of 5 s in a row differ by more than a
+    fifth from what was before. The change is put where it divides long from short intervals best.
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    starts, medians = block_intervals(times)
+    whole = [Segment(0, times.size, rate_hz)]
+    if medians.size < 2 or medians.max() <= RATE_CHANGE * medians.min():
+        return whole
+    edges, before = [0], medians[0]
+    for block in range(1, medians.size - 1):
+        now, then = medians[block], medians[block + 1]
+        if _differ(now, before) and not _differ(now, then):
+            first = starts[block - 1]
+            last = starts[block + 1]
+            edges.append(first + _change(np.diff(times[first : last + 1]), before, now))
+            before = now
+    if len(edges) == 1:
+        return whole
+    edges.append(times.size)
+    return [
+        Segment(first, last, sampling_rate_hz(times[first:last]))
+        for first, last in itertools.pairwise(edges)
+    ]
+
+
+def block_intervals(times_s: Floats) -> tuple[Ints, Floats]:
+    """Return the first sample and the median interval of each block of 5 s (a tenth of a shorter recording).
+
+    Blocks with fewer than 10 intervals, such as those of a gap, are left out; so are intervals of 0.
+    """
+    starts, medians = [], []
+    first = 0
+    span_s = float(times_s[-1] - times_s[0]) if times_s.size else 0.0
+    shortest_s = RATE_BLOCK_INTERVALS * span_s / max(1, times_s.size)
+    block_s = min(RATE_BLOCK_S, max(span_s / 10, shortest_s)) or RATE_BLOCK_S
+    while first < times_s.size - 1:
+        number = (times_s[first] - times_s[0]) // block_s
+        edge = times_s[0] + (number + 1) * block_s
+        last = max(first + 1, int(np.searchsorted(times_s, edge)))
+        steps = np.diff(times_s[first : last + 1])
+        steps = steps[steps > 0]
+        if steps.size >= 10:
+            starts.append(first)
+            medians.append(float(np.median(steps)))
+        first = last
+    return np.array(starts, dtype=np.intp), np.array(medians)
+
+
+def _differ(one: float, other: float) -> bool:
+    return bool(max(one, other) > RATE_CHANGE * min(one, other))
+
+
+def _change(steps: Floats, before: float, after: float) -> int:
+    """Return how many of the intervals lie before a change from one usual interval to another."""
+    is_later = np.abs(steps - after) < np.abs(steps - before)
+    wrong = np.concatenate(([0], np.cumsum(np.where(is_later, 1, -1))))
+    return int(np.argmin(wrong))
 
 
 def eye_valid(
@@ -88,17 +223,30 @@ def eye_valid(
         Pupil size; 0 or less means the pupil was lost. NaN does not: some devices report pupils at a
         lower rate than positions.
     """
-    valid: Bools = np.isfinite(np.asarray(x, dtype=np.float64)) & np.isfinite(
-        np.asarray(y, dtype=np.float64)
-    )
+    valid: Bools = np.isfinite(as_floats(x)) & np.isfinite(as_floats(y))
     if flag is not None:
-        valid &= ~(np.asarray(flag, dtype=np.float64) <= 0.5)
+        valid &= ~(as_floats(flag) <= 0.5)
     if pupil is not None:
-        valid &= ~(np.asarray(pupil, dtype=np.float64) <= 0)
+        valid &= ~(as_floats(pupil) <= 0)
     return valid
 
 
-def combine_eyes(left: ArrayLike, right: ArrayLike) -> Floats:
+def as_floats(values: ArrayLike) -> Floats:
+    """Return an array of floating point numbers: single precision stays so, the rest is float64."""
+    array = np.asarray(values)
+    return array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
+
+
+def eye_shift(left: ArrayLike, right: ArrayLike) -> float:
+    """Return half of the eyes' median difference (left − right) where both are known; else 0."""
+    left_, right_ = as_floats(left), as_floats(right)
+    with np.errstate(invalid="ignore"):
+        difference = left_ - right_
+    difference = difference[np.isfinite(difference)]
+    return float(np.median(difference, overwrite_input=True)) / 2 if difference.size else 0.0
+
+
+def combine_eyes(left: ArrayLike, right: ArrayLike, shift: float | None = None) -> Floats:
     """Combine both eyes' values of one quantity into one (cyclopean gaze, mean pupil).
 
     Where both eyes are valid the mean; where one is, that eye, moved by half of the eyes' median
@@ -108,22 +256,24 @@ def combine_eyes(left: ArrayLike, right: ArrayLike) -> Floats:
     ----------
     left, right : array_like, shape (n,)
         NaN where the eye is not valid.
+    shift : float, optional
+        From :func:`eye_shift`, for a part of a recording; else that of what is given.
 
     Returns
     -------
     ndarray, shape (n,)
-        NaN where neither eye is valid.
+        NaN where neither eye is valid; single precision where both eyes are.
     """
-    left_ = np.asarray(left, dtype=np.float64)
-    right_ = np.asarray(right, dtype=np.float64)
+    left_, right_ = as_floats(left), as_floats(right)
+    if shift is None:
+        shift = eye_shift(left_, right_)
     has_left, has_right = np.isfinite(left_), np.isfinite(right_)
-    both = has_left & has_right
-    shift = float(np.median(left_[both] - right_[both])) / 2 if both.any() else 0.0
-    combined: Floats = np.full(left_.shape, np.nan)
-    combined[both] = (left_[both] + right_[both]) / 2
+    with np.errstate(invalid="ignore"):
+        combined: Floats = (left_ + right_) / 2
     only_left, only_right = has_left & ~has_right, has_right & ~has_left
     combined[only_left] = left_[only_left] - shift
     combined[only_right] = right_[only_right] + shift
+    combined[~(has_left | has_right)] = np.nan
     return combined
 
 

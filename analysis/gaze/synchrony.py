@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
@@ -69,18 +71,10 @@ def inter_subject_correlation(traces: ArrayLike) -> Floats:
     gaze = np.asarray(traces, dtype=np.float64)
     if gaze.ndim == 2:
         gaze = gaze[:, :, None]
-    known = np.isfinite(gaze)
-    total = np.where(known, gaze, 0.0).sum(axis=0)
-    count = known.sum(axis=0)
+    others = _others_mean(gaze)
     found: Floats = np.full(len(gaze), np.nan)
     for i, own in enumerate(gaze):
-        others_n = count - known[i]
-        others = np.where(
-            others_n > 0,
-            (total - np.where(known[i], own, 0.0)) / np.maximum(others_n, 1),
-            np.nan,
-        )
-        each = [_correlation(own[:, axis], others[:, axis]) for axis in range(gaze.shape[2])]
+        each = [_correlation(own[:, axis], others[i, :, axis]) for axis in range(gaze.shape[2])]
         found[i] = float(np.mean(each))
     return found
 
@@ -118,31 +112,126 @@ def normalized_scanpath_saliency(
     Peters, Iyer, Itti & Koch 2005, Vision Research 45, 2397–2416 (NSS); Dorr, Martinetz, Gegenfurtner
     & Barth 2010, Journal of Vision 10(10), 28 (people against people, over time).
     """
+    return saliency_against_chance(x_deg, y_deg, sigma_deg=sigma_deg, window=window)[0]
+
+
+def saliency_against_chance(
+    x_deg: ArrayLike,
+    y_deg: ArrayLike,
+    *,
+    sigma_deg: float = NSS_SIGMA,
+    window: int = 1,
+    shifts: Sequence[int] = (),
+    frames: ArrayLike | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the NSS of each person, and that of their gaze from other times of the film.
+
+    Parameters
+    ----------
+    x_deg, y_deg, sigma_deg, window
+        As for :func:`normalized_scanpath_saliency`.
+    shifts : sequence of int
+        Frames by which each person's gaze is moved around the film, as a circle, against the others'.
+    frames : array_like of int, optional
+        Where to measure; all frames by default.
+
+    Returns
+    -------
+    saliency : ndarray, shape (people, frames measured)
+    chance : ndarray, shape (shifts, people, frames measured)
+        NaN where the person's own gaze (of the shifted time) or all others' is lost.
+
+    Notes
+    -----
+    Mean and variance of a map are those of its sum of separable Gaussians on the grid, in closed form;
+    no map is drawn.
+    """
     x, y = np.asarray(x_deg, dtype=np.float64), np.asarray(y_deg, dtype=np.float64)
     known = np.isfinite(x) & np.isfinite(y)
-    result: Floats = np.full(x.shape, np.nan)
+    n_people, n_frames = x.shape
+    chosen = np.arange(n_frames) if frames is None else np.asarray(frames, dtype=np.intp)
+    result: Floats = np.full((1 + len(shifts), n_people, chosen.size), np.nan)
     if not known.any():
-        return result
-    axes = [_grid(axis[known], sigma_deg) for axis in (x, y)]
+        return result[0], result[1:]
+    grids = [_grid(axis[known], sigma_deg) for axis in (x, y)]
+    n_cells = grids[0].size * grids[1].size
     half = window // 2
-    for frame in range(x.shape[1]):
+    for at, frame in enumerate(chosen.tolist()):
         span = slice(max(0, frame - half), frame + half + 1)
-        for person in np.flatnonzero(known[:, frame]):
-            near = known[:, span].copy()
-            near[person] = False
-            if not near.any():
-                continue
-            px, py = x[:, span][near], y[:, span][near]
-            gx = _gauss(axes[0][:, None] - px[None, :], sigma_deg)
-            gy = _gauss(axes[1][:, None] - py[None, :], sigma_deg)
-            chart = gx @ gy.T
-            spread = float(chart.std())
-            own = _gauss(x[person, frame] - px, sigma_deg) * _gauss(
-                y[person, frame] - py, sigma_deg
-            )
-            if spread > 0:
-                result[person, frame] = (float(own.sum()) - float(chart.mean())) / spread
-    return result
+        who, where = np.nonzero(known[:, span])
+        px, py = x[:, span][who, where], y[:, span][who, where]
+        bells = [
+            _gauss(g[:, None] - p[None, :], sigma_deg) for g, p in zip(grids, (px, py), strict=True)
+        ]
+        # others[p, q]: point q is not of person p
+        others = (who[None, :] != np.arange(n_people)[:, None]).astype(np.float64)
+        mean = others @ (bells[0].sum(axis=0) * bells[1].sum(axis=0)) / n_cells
+        products = (bells[0].T @ bells[0]) * (bells[1].T @ bells[1])
+        square = np.einsum("pq,qr,pr->p", others, products, others, optimize=True) / n_cells
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0))
+        usable = (others.sum(axis=1) > 0) & (spread > 0)
+        for row, shift in enumerate((0, *shifts)):
+            own = (frame + shift) % n_frames
+            near = _gauss(x[:, own, None] - px, sigma_deg) * _gauss(y[:, own, None] - py, sigma_deg)
+            value = (near * others).sum(axis=1) - mean
+            valid = usable & known[:, own]
+            result[row, valid, at] = value[valid] / spread[valid]
+    return result[0], result[1:]
+
+
+def circular_shifts(n_samples: int, least: int, n: int, seed: int = 0) -> list[int]:
+    """Return shifts that move a trace around itself by at least so many samples either way.
+
+    Parameters
+    ----------
+    n_samples : int
+        Of the trace.
+    least : int
+        Smallest shift; a quarter of the trace where that is less.
+    n : int
+        How many, at most; without repetition, always the same for one seed.
+    """
+    low = max(1, min(least, n_samples // 4))
+    possible = np.arange(low, n_samples - low + 1)
+    if possible.size <= n:
+        return [int(shift) for shift in possible]
+    drawn = np.random.default_rng(seed).choice(possible, n, replace=False)
+    return [int(shift) for shift in np.sort(drawn)]
+
+
+def correlation_by_chance(traces: ArrayLike, shifts: Sequence[int]) -> Floats:
+    """Return the correlation of each person's trace, moved around in time, with the others' mean.
+
+    Parameters
+    ----------
+    traces : array_like, shape (people, samples)
+        As for :func:`inter_subject_correlation`.
+    shifts : sequence of int
+        From :func:`circular_shifts`.
+
+    Returns
+    -------
+    ndarray, shape (shifts, people)
+        What is left when nobody shares a time: slow drift and a liking for the centre. NaN as in
+        :func:`inter_subject_correlation`.
+    """
+    values = np.asarray(traces, dtype=np.float64)
+    others = _others_mean(values[:, :, None])[:, :, 0]
+    found: Floats = np.full((len(shifts), len(values)), np.nan)
+    for row, shift in enumerate(shifts):
+        moved = np.roll(values, shift, axis=1)
+        found[row] = [_correlation(a, b) for a, b in zip(moved, others, strict=True)]
+    return found
+
+
+def _others_mean(gaze: Floats) -> Floats:
+    """Return the mean over all other people at each sample; NaN where there is none."""
+    known = np.isfinite(gaze)
+    filled = np.where(known, gaze, 0.0)
+    count = known.sum(axis=0) - known
+    total = filled.sum(axis=0) - filled
+    mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def _correlation(first: Floats, second: Floats) -> float:

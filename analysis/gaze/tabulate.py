@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from duchenne.analysis.gaze.blinks import find_losses, loss_duration_s
+from duchenne.analysis.gaze.blinks import Lids, find_losses, lids_during, loss_duration_s
 from duchenne.analysis.gaze.labels import PEAK_VELOCITY_MIN_HZ, Label
-from duchenne.analysis.gaze.signal import gap_starts, sampling_rate_hz
-from duchenne.analysis.gaze.velocity import PEAK_WINDOW_S, speed_deg_s
+from duchenne.analysis.gaze.signal import event_groups, gap_starts, rate_segments, sampling_rate_hz
+from duchenne.analysis.gaze.velocity import PEAK_WINDOW_S, speed_deg_s, window_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -99,6 +99,24 @@ def fixation_table(events: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """
     chosen = events[events["label"] == Label.FIXATION]
     start, stop = _bounds(chosen)
+    parts = [_fixation_means(samples, start[g], stop[g]) for g in event_groups(start, stop)]
+    measured = {
+        name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
+        for name in ("x_px", "y_px", "x_deg", "y_deg", "dispersion_deg")
+    }
+    return pd.DataFrame(
+        {
+            "onset": chosen["onset"].to_numpy(),
+            "duration": chosen["duration"].to_numpy(),
+            "eye": _usual_eyes(samples, start, stop),
+            **measured,
+            "clipped": chosen["clipped"].to_numpy(),
+        }
+    )
+
+
+def _fixation_means(samples: pd.DataFrame, start: Ints, stop: Ints) -> dict[str, Floats]:
+    """Return the mean place and the dispersion of some fixations, in double precision."""
     rows, index = _member_samples(start, stop)
     means = {
         name: _mean_per_event(samples[name].to_numpy()[index], rows, start.size)
@@ -106,16 +124,7 @@ def fixation_table(events: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     }
     square = (samples["x_deg"].to_numpy()[index] - means["x_deg"][rows]) ** 2
     square = square + (samples["y_deg"].to_numpy()[index] - means["y_deg"][rows]) ** 2
-    return pd.DataFrame(
-        {
-            "onset": chosen["onset"].to_numpy(),
-            "duration": chosen["duration"].to_numpy(),
-            "eye": _usual_eye(samples["eye_code"].to_numpy()[index], rows, start.size),
-            **means,
-            "dispersion_deg": np.sqrt(_mean_per_event(square, rows, start.size)),
-            "clipped": chosen["clipped"].to_numpy(),
-        }
-    )
+    return means | {"dispersion_deg": np.sqrt(_mean_per_event(square, rows, start.size))}
 
 
 def saccade_table(events: pd.DataFrame, samples: pd.DataFrame, rate_hz: float) -> pd.DataFrame:
@@ -126,7 +135,7 @@ def saccade_table(events: pd.DataFrame, samples: pd.DataFrame, rate_hz: float) -
     events : DataFrame
         From :func:`event_table`.
     samples : DataFrame
-        Columns ``x_deg y_deg`` and ``eye_code``; NaN where lost.
+        Columns ``time x_deg y_deg`` and ``eye_code``; NaN where lost.
     rate_hz : float
         True sampling rate.
 
@@ -145,7 +154,6 @@ def saccade_table(events: pd.DataFrame, samples: pd.DataFrame, rate_hz: float) -
     chosen = events[events["label"] == Label.SACCADE]
     start, stop = _bounds(chosen)
     x, y = samples["x_deg"].to_numpy(), samples["y_deg"].to_numpy()
-    rows, index = _member_samples(start, stop)
     size = 1 if not np.isfinite(rate_hz) else max(1, round(LANDING_WINDOW_S * rate_hz))
     x0, y0 = (_mean_beside(axis, start - size, start, start) for axis in (x, y))
     x1, y1 = (_mean_beside(axis, stop, stop + size, stop - 1) for axis in (x, y))
@@ -153,9 +161,9 @@ def saccade_table(events: pd.DataFrame, samples: pd.DataFrame, rate_hz: float) -
         {
             "onset": chosen["onset"].to_numpy(),
             "duration": chosen["duration"].to_numpy(),
-            "eye": _usual_eye(samples["eye_code"].to_numpy()[index], rows, start.size),
+            "eye": _usual_eyes(samples, start, stop),
             "amplitude_deg": np.hypot(x1 - x0, y1 - y0),
-            "peak_velocity_deg_s": _peak_velocity(x, y, start, stop, rate_hz),
+            "peak_velocity_deg_s": _peak_velocities(samples, start, stop, rate_hz),
             "direction_deg": np.degrees(np.arctan2(y1 - y0, x1 - x0)),
             "start_x_deg": x0,
             "start_y_deg": y0,
@@ -167,7 +175,12 @@ def saccade_table(events: pd.DataFrame, samples: pd.DataFrame, rate_hz: float) -
 
 
 def blink_table(
-    valid: ArrayLike, t_s: ArrayLike, rate_hz: float, *, has_pupil: bool
+    valid: ArrayLike,
+    t_s: ArrayLike,
+    rate_hz: float,
+    *,
+    has_pupil: bool,
+    lid: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """Return the blinks: losses of both eyes of 50–500 ms.
 
@@ -181,24 +194,32 @@ def blink_table(
         True sampling rate.
     has_pupil : bool
         Whether the tracker reports pupils, so that the loss is one of the pupil.
+    lid : (times_s, closed), optional
+        What is known of the lids; see :func:`~duchenne.analysis.gaze.blinks.lids_during`.
 
     Returns
     -------
     DataFrame
         ``onset duration source``: onset and duration of the loss itself, as measured, without the
-        guard around it; ``source`` is ``pupil_loss`` or, without a pupil channel, ``gaze_loss``.
+        guard around it; ``source`` is ``lid`` where the lids were seen to close, and where nothing is
+        known of them ``pupil_loss`` or, without a pupil channel, ``gaze_loss``. Loss while the lids were
+        seen to be open is no blink.
     """
     times = np.asarray(t_s, dtype=np.float64)
     losses = find_losses(valid, times, rate_hz)
-    starts, stops = losses.starts[losses.is_blink], losses.stops[losses.is_blink]
-    source = "pupil_loss" if has_pupil else "gaze_loss"
+    evidence = lids_during(losses, times, lid)
+    blink = losses.is_blink & (evidence != Lids.OPEN)
+    starts, stops = losses.starts[blink], losses.stops[blink]
+    source = np.where(
+        evidence[blink] == Lids.CLOSED, "lid", "pupil_loss" if has_pupil else "gaze_loss"
+    )
     return pd.DataFrame(
         {
             "onset": times[starts] if starts.size else np.empty(0),
             "duration": loss_duration_s(times, starts, stops, rate_hz)
             if starts.size
             else np.empty(0),
-            "source": np.full(starts.size, source, dtype=object),
+            "source": source.astype(object),
         }
     )
 
@@ -241,10 +262,18 @@ def _mean_per_event(values: Floats, rows: Ints, n: int) -> Floats:
     return mean
 
 
-def _usual_eye(eye_code: NDArray[np.int8], rows: Ints, n: int) -> NDArray[np.object_]:
-    counts = np.bincount(rows * len(EYES) + eye_code, minlength=n * len(EYES)).reshape(n, len(EYES))
+def _usual_eyes(samples: pd.DataFrame, start: Ints, stop: Ints) -> NDArray[np.object_]:
+    """Return the eye that most samples of each event rest on, ``unknown`` where none is named."""
+    code = samples["eye_code"].to_numpy()
+    counts = np.zeros((start.size, len(EYES)), dtype=np.intp)
+    for group in event_groups(start, stop):
+        rows, index = _member_samples(start[group], stop[group])
+        n = group.stop - group.start
+        found = np.bincount(rows * len(EYES) + code[index], minlength=n * len(EYES))
+        counts[group] = found.reshape(n, len(EYES))
     counts[:, 0] *= counts[:, 1:].sum(axis=1) == 0
-    return np.array(EYES, dtype=object)[np.argmax(counts, axis=1)] if n else np.empty(0, object)
+    eyes: NDArray[np.object_] = np.array(EYES, dtype=object)[np.argmax(counts, axis=1)]
+    return eyes
 
 
 def _mean_beside(values: Floats, first: Ints, last: Ints, fallback: Ints) -> Floats:
@@ -253,17 +282,35 @@ def _mean_beside(values: Floats, first: Ints, last: Ints, fallback: Ints) -> Flo
         return np.empty(0)
     index = first[:, None] + np.arange(int(last[0] - first[0]))[None, :]
     inside = (index >= 0) & (index < values.size)
-    picked = np.where(inside, values[np.clip(index, 0, values.size - 1)], np.nan)
+    picked = np.where(inside, values[np.clip(index, 0, values.size - 1)].astype(np.float64), np.nan)
     known = np.isfinite(picked)
     count = known.sum(axis=1)
     total = np.where(known, picked, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), values[fallback])
 
 
+def _peak_velocities(samples: pd.DataFrame, start: Ints, stop: Ints, rate_hz: float) -> Floats:
+    """Return the peak velocity of each saccade, in each stretch with its own sampling rate."""
+    x, y = samples["x_deg"].to_numpy(), samples["y_deg"].to_numpy()
+    peaks = np.full(start.size, np.nan)
+    for one in rate_segments(samples["time"].to_numpy(), rate_hz):
+        mine = slice(*np.searchsorted(start, [one.start, one.stop]))
+        part = slice(one.start, one.stop)
+        within = np.minimum(stop[mine], one.stop) - one.start
+        peaks[mine] = _peak_velocity(x[part], y[part], start[mine] - one.start, within, one.rate_hz)
+    return peaks
+
+
 def _peak_velocity(x: Floats, y: Floats, start: Ints, stop: Ints, rate_hz: float) -> Floats:
     peaks = np.full(start.size, np.nan)
-    rows, index = _member_samples(start, stop)
     # A tracker of nominally 250 Hz measures a little below it.
-    if start.size and rate_hz >= 0.99 * PEAK_VELOCITY_MIN_HZ:
-        np.fmax.at(peaks, rows, speed_deg_s(x, y, rate_hz, PEAK_WINDOW_S)[index])
+    if not rate_hz >= 0.99 * PEAK_VELOCITY_MIN_HZ:
+        return peaks
+    margin = 8 * window_samples(PEAK_WINDOW_S, rate_hz)
+    for group in event_groups(start, stop):
+        first = max(0, int(start[group][0]) - margin)
+        around = slice(first, min(x.size, int(stop[group][-1]) + margin))
+        speed = speed_deg_s(x[around], y[around], rate_hz, PEAK_WINDOW_S)
+        rows, index = _member_samples(start[group], stop[group])
+        np.fmax.at(peaks[group], rows, speed[index - first])
     return peaks

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from duchenne.analysis.gaze.labels import Label
+from duchenne.analysis.gaze.signal import sampling_rate_hz
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,9 @@ def make_window(result: GazeResult, onset_s: float, offset_s: float) -> Window:
     times = result.samples["time"].to_numpy()
     first, last = np.searchsorted(times, [onset_s, offset_s], side="left")
     samples = result.samples.iloc[first:last]
+    if result.quality.get("rate_varies") and last - first > 1:
+        here_hz = sampling_rate_hz(times[first:last])
+        rate_hz = here_hz if np.isfinite(here_hz) else rate_hz
     seen = samples["valid"].to_numpy(dtype=bool)
     due = max(float(seen.size), (offset_s - onset_s) * rate_hz)
     n_valid = int(np.count_nonzero(seen))

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.analysis.reports.curves import presentation_uri, shared_limits
-from duchenne.analysis.reports.gaze_overlay import heat_map_svg, placeholder_svg, scan_path_svg
+from duchenne.analysis.reports.gaze_figures import (
+    detail_of,
+    heat_map_uri,
+    ribbon_uri,
+    scan_path_uri,
+)
 from duchenne.analysis.reports.pictures import Picture
 from duchenne.analysis.reports.style import FONT_STACK, INK, LINE, MUTED, category_colour
 from duchenne.analysis.reports.words import NOTHING, amount, percent, signed
@@ -43,7 +48,10 @@ class StimulusCard:
     thumbnail: str | None
     heat_map: str | None
     scan_path: str | None
-    stimulus: str
+    ribbon: str | None
+    stimulus: str | None
+    missing: str | None
+    n_fixations: int
     curves: str | None
     curves_alt: str
     ratings: str
@@ -69,12 +77,13 @@ def stimulus_cards(
         By stimulus id.
     """
     limits = shared_limits(data.summary, data.gaze, data.au)
+    detail = detail_of(len(data.summary))
     unknown = Picture(None, None, 4 / 3, "file not found")
     for row in records(data.summary):
         stimulus_id = text(row["stimulus_id"]) or NOTHING
         trial = integer(row["trial"])
         picture = pictures.get(stimulus_id, unknown)
-        heat_map, scan_path = _gaze_drawings(data, row, picture, screen)
+        drawn = _gaze_drawings(data, row, picture, screen)
         yield StimulusCard(
             number=NOTHING if trial is None else str(trial),
             stimulus_id=stimulus_id,
@@ -82,10 +91,13 @@ def stimulus_cards(
             colour=category_colour(row["category"]),
             is_film=row.get("kind") == "video",
             thumbnail=picture.thumbnail_uri,
-            heat_map=heat_map,
-            scan_path=scan_path,
-            stimulus=placeholder_svg(picture, f"Stimulus {stimulus_id}"),
-            curves=presentation_uri(row, data.gaze, data.au, limits),
+            heat_map=drawn.get("heat_map"),
+            scan_path=drawn.get("scan_path"),
+            ribbon=drawn.get("ribbon"),
+            stimulus=picture.uri,
+            missing=picture.missing,
+            n_fixations=integer(row.get("n_fixations")) or 0,
+            curves=presentation_uri(row, data.gaze, data.au, limits, detail=detail),
             curves_alt=f"Action Units and pupil change around the onset of {stimulus_id}.",
             ratings=ratings_svg(row),
             facts=_facts(row),
@@ -168,17 +180,20 @@ def _gaze_drawings(
     row: Mapping[str, Any],
     picture: Picture,
     screen: Mapping[str, Any] | None,
-) -> tuple[str | None, str | None]:
+) -> dict[str, str]:
+    """Return the figures of gaze on a presentation as data URIs; none without gaze."""
+    if data.gaze is None or data.fixations is None:
+        return {}
+    samples, detail = _while_shown(data.gaze, "time", row), detail_of(len(data.summary))
+    drawn = {"ribbon": ribbon_uri(samples, row, detail=detail)} if len(samples) else {}
     rect = _rectangle_of(data.events, row)
-    if data.gaze is None or data.fixations is None or rect is None or screen is None:
-        return None, None
-    samples = _while_shown(data.gaze, "time", row)
+    if rect is None or screen is None:
+        return drawn
     fixations = _while_shown(data.fixations, "onset", row).sort_values("onset")
-    name, n = text(row["stimulus_id"]) or "the stimulus", len(fixations)
-    return (
-        heat_map_svg(samples, rect, picture, _px_per_deg(screen), f"Heat map of gaze on {name}"),
-        scan_path_svg(fixations, rect, picture, f"Scan path on {name}: {n} fixations"),
-    )
+    sigma = _px_per_deg(screen) / (rect[2] - rect[0])
+    drawn["heat_map"] = heat_map_uri(fixations, rect, picture, sigma=sigma, detail=detail)
+    drawn["scan_path"] = scan_path_uri(fixations, rect, picture, detail=detail)
+    return drawn
 
 
 def _rectangle_of(

@@ -19,6 +19,7 @@ from duchenne.analysis.reports.style import (
     MUTED,
     category_colour,
     figure,
+    raster_uri,
     svg_uri,
 )
 from duchenne.analysis.values import number, records, text
@@ -33,6 +34,7 @@ AROUND_S = 1.0
 """Time shown before and after a presentation."""
 PUPIL_BIN_S = 1 / 60
 CARD_IN = (6.2, 5.6)
+CARD_DPI = 130.0
 N_AUS = 4
 
 
@@ -41,6 +43,8 @@ def presentation_uri(
     gaze: pd.DataFrame | None,
     au: pd.DataFrame | None,
     limits: Mapping[str, tuple[float, float]],
+    *,
+    detail: float = 1.0,
 ) -> str | None:
     """Return the Action Units and the pupil around one presentation.
 
@@ -53,11 +57,13 @@ def presentation_uri(
     limits : mapping of str to (float, float)
         Limits of the vertical axes (``au``, ``pupil``), the same for all presentations. A pupil
         without a baseline is drawn around its mean, says so, and has limits of its own.
+    detail : float
+        Below 1 the figure is a picture, coarser, that takes less room than lines.
 
     Returns
     -------
     str or None
-        Data URI of an SVG; None where there is nothing to draw.
+        Data URI of an SVG or a WebP; None where there is nothing to draw.
     """
     onset, duration = float(row["onset"]), float(row["duration"])
     frames = _near(au, onset, duration) if au is not None else None
@@ -89,7 +95,7 @@ def presentation_uri(
         axes[panels[-1]].set_xlim(-AROUND_S, duration + AROUND_S)
         axes[panels[-1]].set_xlabel("seconds from stimulus onset")
         drawing.align_ylabels()
-        return svg_uri(drawing)
+        return svg_uri(drawing) if detail >= 1 else raster_uri(drawing, CARD_DPI * max(detail, 0.7))
 
 
 def shared_limits(

@@ -24,10 +24,12 @@ class ReportData:
     Attributes
     ----------
     events, summary, quality : pandas.DataFrame
-    gaze, fixations, blinks : pandas.DataFrame or None
+    gaze, fixations, saccades, blinks : pandas.DataFrame or None
         None where no gaze was analysed.
     au : pandas.DataFrame or None
         None where no face was analysed.
+    aois, aoi_visits : pandas.DataFrame or None
+        None where there are no areas of interest.
     provenance : dict
         Versions and configuration.
     """
@@ -37,8 +39,11 @@ class ReportData:
     quality: pd.DataFrame
     gaze: pd.DataFrame | None
     fixations: pd.DataFrame | None
+    saccades: pd.DataFrame | None
     blinks: pd.DataFrame | None
     au: pd.DataFrame | None
+    aois: pd.DataFrame | None
+    aoi_visits: pd.DataFrame | None
     provenance: dict[str, Any]
 
     @classmethod
@@ -56,8 +61,11 @@ class ReportData:
             quality=read_table(paths.quality),
             gaze=_parquet(paths.gaze),
             fixations=_table(paths.fixations),
+            saccades=_table(paths.saccades),
             blinks=_table(paths.blinks),
             au=_table(paths.au),
+            aois=_table(paths.table("aois")),
+            aoi_visits=_table(paths.table("aoi_visits")),
             provenance=_json(paths.provenance),
         )
 

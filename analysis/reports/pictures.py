@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.provenance import sha256_of
 from duchenne.analysis.reports.style import data_uri
+from duchenne.analysis.stimulus_files import stimulus_file, stimulus_folder
 from duchenne.analysis.values import records, text
-from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 CARD_WIDTH_PX = 560
@@ -37,12 +37,15 @@ class Picture:
         Width divided by height.
     missing : str or None
         Why there is no picture, in a few words.
+    pixels : ndarray of uint8, shape (height, width, 3), or None
+        What figures of gaze are drawn over.
     """
 
     uri: str | None
     thumbnail_uri: str | None
     aspect: float
     missing: str | None = None
+    pixels: NDArray[np.uint8] | None = None
 
 
 def stimulus_pictures(stimuli: pd.DataFrame, source: str) -> dict[str, Picture]:
@@ -61,33 +64,16 @@ def stimulus_pictures(stimuli: pd.DataFrame, source: str) -> dict[str, Picture]:
         By stimulus id. A file that its licence does not let others have, that is gone, was changed
         since, or cannot be shown gives a `Picture` that says so.
     """
-    folder = _folder_of(source)
+    folder = stimulus_folder(source)
     return {str(row["id"]): _picture(row, folder) for row in records(stimuli)}
 
 
-def _folder_of(source: str) -> Path | None:
-    if source == "bundled":
-        from duchenne.stimuli.manifest import StimulusSet  # noqa: PLC0415
-
-        try:
-            return StimulusSet.bundled().folder
-        except DuchenneError:
-            return None
-    if not source:
-        return None
-    path = Path(source)
-    return path if path.is_dir() else path.parent
-
-
 def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
-    file, digest = text(row.get("file")), text(row.get("sha256"))
     if not _may_be_shown(row.get("redistributable")):
         return Picture(None, None, 4 / 3, "not redistributable")
-    path = folder / file if folder is not None and file is not None else None
-    if path is None or not path.is_file():
-        return Picture(None, None, 4 / 3, "file not found")
-    if digest is not None and sha256_of(path) != digest:
-        return Picture(None, None, 4 / 3, "file changed since the session")
+    path, why = stimulus_file(row, folder)
+    if path is None:
+        return Picture(None, None, 4 / 3, why)
     if text(row.get("kind")) == "audio":
         return Picture(None, None, 4 / 3, "sound")
     image = _film_frame(path) if text(row.get("kind")) == "video" else _still(path)
@@ -97,7 +83,9 @@ def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
     thumbnail.thumbnail((THUMBNAIL_HEIGHT_PX * 3, THUMBNAIL_HEIGHT_PX))
     card = image.copy()
     card.thumbnail((CARD_WIDTH_PX, CARD_WIDTH_PX))
-    return Picture(_jpeg_uri(card), _jpeg_uri(thumbnail), image.width / image.height)
+    return Picture(
+        _jpeg_uri(card), _jpeg_uri(thumbnail), image.width / image.height, pixels=np.asarray(card)
+    )
 
 
 def _may_be_shown(redistributable: Any) -> bool:

@@ -10,8 +10,15 @@ import numpy as np
 
 from duchenne.analysis.codebooks import CATEGORIES, REFERENCES
 from duchenne.analysis.quality import overall_grade
+from duchenne.analysis.reports.alignment import alignment_table, alignments
+from duchenne.analysis.reports.areas import area_rows, margin_said
 from duchenne.analysis.reports.cards import StimulusCard, stimulus_cards
 from duchenne.analysis.reports.data import ReportData
+from duchenne.analysis.reports.gaze_figures import (
+    main_sequence_uri,
+    pupil_course_uri,
+    scarf_uri,
+)
 from duchenne.analysis.reports.pictures import stimulus_pictures
 from duchenne.analysis.reports.style import (
     CATEGORY_COLOURS,
@@ -103,6 +110,7 @@ def session_report(
     for card in stimulus_cards(data, recording.screen, pictures):
         cards.append(card)
         tell("report", 1 + len(cards), total)
+    certificates = recording.certificate
     html = _template().render(
         title=f"sub-{recording.participant} ses-{recording.session} run-{recording.run}",
         recording=recording,
@@ -113,6 +121,13 @@ def session_report(
         timeline_alt=_timeline_alt(data),
         legend=_legend(data),
         cards=cards,
+        pupil_course=pupil_course_uri(data),
+        main_sequence=main_sequence_uri(data),
+        scarf=scarf_uri(data),
+        areas=area_rows(data),
+        margin=margin_said(data),
+        alignments=alignments(certificates),
+        alignment_table=alignment_table(certificates),
         note=NOTE,
         notes=data.provenance.get("notes", []),
         provenance=data.provenance,

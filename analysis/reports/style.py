@@ -7,6 +7,8 @@ import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -85,6 +87,7 @@ _FIGURE_STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "duchenne",
 }
+RASTER_QUALITY = 80
 _DRAWN_FONT = "'DejaVu Sans', sans-serif"
 
 
@@ -117,10 +120,30 @@ def au_line(name: str) -> dict[str, Any]:
 
 def svg_uri(drawing: Figure) -> str:
     """Return a figure as the data URI of an SVG whose text is in the typeface of the page."""
+    import matplotlib as mpl  # noqa: PLC0415 (heavy: only where a report is drawn)
+
     buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # The same figure gives the same text, and its letters stay letters.
+    with mpl.rc_context({name: _FIGURE_STYLE[name] for name in ("svg.hashsalt", "svg.fonttype")}):
+        drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().replace(_DRAWN_FONT, FONT_STACK)
     return data_uri(text.encode("utf-8"), "image/svg+xml")
+
+
+def raster_uri(drawing: Figure, dpi: float) -> str:
+    """Return a figure as the data URI of a WebP picture: small where it holds a photograph."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    drawing.set_dpi(dpi)
+    canvas = FigureCanvasAgg(drawing)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    encoded = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        encoded, format="WEBP", quality=RASTER_QUALITY, method=3
+    )
+    return data_uri(encoded.getvalue(), "image/webp")
 
 
 def data_uri(content: bytes, media_type: str) -> str:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from tests.analysis.constructed import constructed_session, markers
@@ -57,7 +58,8 @@ def faceless(tmp_path_factory: pytest.TempPathFactory) -> AnalysisPaths:
     times = np.arange(30) / 10
     frames = [b"no picture" if i in (3, 4) else blank_jpeg() for i in range(30)]
     odd = {"trial": 2, "scale": "fatigue", "value": 4, "rt_s": 0.2}
-    rows = [*markers(), (13.0, "rating_response", odd)]
+    nameless = {"trial": 2, "value": 4, "rt_s": 0.2}
+    rows = [*markers(), (13.0, "rating_response", odd), (13.5, "rating_response", nameless)]
     path = constructed_session(
         folder / "x_session.h5", gaze=None, frames=(times, frames), markers=rows
     )
@@ -85,8 +87,14 @@ def test_frames_that_could_not_be_decoded_are_counted(faceless: AnalysisPaths) -
     assert "prototype_coverage" in face
 
 
-def test_a_rating_without_a_column_is_said(faceless: AnalysisPaths) -> None:
-    assert any(note.endswith("see the table of events: fatigue.") for note in faceless.notes)
+def test_a_further_rating_has_a_column_and_one_without_a_name_is_said(
+    faceless: AnalysisPaths,
+) -> None:
+    summary = pd.read_csv(faceless.summary, sep="\t", na_values="n/a")
+    assert summary.set_index("trial").loc[2, "rating_fatigue"] == 4
+    assert any(
+        note.endswith("see the table of events: without a name.") for note in faceless.notes
+    )
 
 
 def test_a_neutral_phase_without_a_marked_end_is_said(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_quality_counts_what_is_missing(tmp_path: Path) -> None:
     assert quality.loc["Gaze", "effective_rate_hz"] == pytest.approx(RATE_HZ, rel=1e-3)
     assert quality.loc["Gaze", "valid_fraction"] == pytest.approx(1 - 0.2 / END_S, abs=0.002)
     assert quality.loc["Gaze", "grade"] == "poor"
-    assert "missing" in quality.loc["Gaze", "reasons"]
+    assert "120 samples lost" in quality.loc["Gaze", "reasons"]
     assert quality.loc["Markers", "grade"] == "good"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,12 @@ import numpy as np
 from duchenne.analysis.gaze.detectors.pursuit import DEFAULT as DEFAULT_PURSUIT
 from duchenne.analysis.gaze.detectors.pursuit import PursuitSettings, mark_pursuit
 from duchenne.analysis.gaze.labels import Label
-from duchenne.analysis.gaze.signal import fill_runs, gap_starts, runs, sampling_rate_hz
+from duchenne.analysis.gaze.signal import (
+    fill_runs,
+    gap_starts,
+    runs,
+    sampling_rate_hz,
+)
 from duchenne.analysis.gaze.velocity import (
     DETECTION_WINDOW_S,
     burst_noise_speed,
@@ -24,10 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.intp]
     Labels = NDArray[np.int8]
 
 
-PIECE_SAMPLES = 1_000_000
+PIECE_SAMPLES = 300_000
 """About so many samples (interpolated ones counted) are worked on at a time."""
 MARGIN_S = 10.0
 """Overlap of the pieces at each end."""
@@ -146,12 +154,28 @@ def detect_adaptive(
     if gaps.size == 0:
         labels = _label_long(x_deg, y_deg, rate_hz, settings)
     else:
-        index = np.arange(t_s.size)
-        index += window_samples(DETECTION_WINDOW_S, rate_hz) * np.searchsorted(gaps, index)
-        x, y = np.full((2, index[-1] + 1), np.nan)
-        x[index], y[index] = x_deg, y_deg
-        labels = _label_long(x, y, rate_hz, settings)[index]
+        labels = _label_with_gaps(x_deg, y_deg, gaps, rate_hz, settings)
     return mark_pursuit(labels, x_deg, y_deg, rate_hz, stimulus=stimulus, settings=settings.pursuit)
+
+
+def _label_with_gaps(
+    x_deg: Floats, y_deg: Floats, gaps: Ints, rate_hz: float, settings: AdaptiveSettings
+) -> Labels:
+    """Label with one filter length of lost samples put in at each gap."""
+    length = window_samples(DETECTION_WINDOW_S, rate_hz)
+    edges = [0, *(gaps + 1).tolist(), x_deg.size]
+    spans = [
+        (slice(first, last), slice(first + number * length, last + number * length))
+        for number, (first, last) in enumerate(itertools.pairwise(edges))
+    ]
+    x, y = np.full((2, x_deg.size + gaps.size * length), np.nan, dtype=x_deg.dtype)
+    for source, place in spans:
+        x[place], y[place] = x_deg[source], y_deg[source]
+    spread = _label_long(x, y, rate_hz, settings)
+    labels: Labels = np.empty(x_deg.size, dtype=np.int8)
+    for source, place in spans:
+        labels[source] = spread[place]
+    return labels
 
 
 def _label_long(x: Floats, y: Floats, rate_hz: float, settings: AdaptiveSettings) -> Labels:
@@ -160,16 +184,18 @@ def _label_long(x: Floats, y: Floats, rate_hz: float, settings: AdaptiveSettings
     Pieces overlap by more than the widest noise window and begin at whole blocks of it, so the result
     is that of one piece.
     """
-    block = max(8, round(rate_hz)) * max(3, round(0.05 * rate_hz))
-    margin = -(-round(MARGIN_S * rate_hz) // block) * block
     factor = _upsampling(rate_hz, settings.upsample_to_hz)
+    fine_hz = rate_hz * factor
+    # The blocks of the noise over seconds and of that over fractions of a second.
+    block = math.lcm(max(8, round(fine_hz)), max(3, round(0.05 * fine_hz)), factor) // factor
+    margin = -(-round(MARGIN_S * rate_hz) // block) * block
     length = -(-PIECE_SAMPLES // (factor * block)) * block
     labels: Labels = np.zeros(x.size, dtype=np.int8)
     for start in range(0, x.size, length):
         first = max(0, start - margin)
         stop = min(x.size, start + length)
         piece = slice(first, min(x.size, stop + margin))
-        fine_x, fine_y = (_interpolated(axis[piece], factor) for axis in (x, y))
+        fine_x, fine_y = (_interpolated(axis[piece].astype(np.float64), factor) for axis in (x, y))
         fine = _label_even(fine_x, fine_y, rate_hz * factor, rate_hz, settings)
         labels[start:stop] = fine[::factor][start - first : stop - first]
     return labels

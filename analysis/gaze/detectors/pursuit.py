@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from duchenne.analysis.gaze.labels import Label
-from duchenne.analysis.gaze.signal import runs
+from duchenne.analysis.gaze.signal import event_groups, runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,13 @@ def pursuit_score(
     settings : PursuitSettings
         Exponents.
     """
-    var_x, var_y, cov = _moments(x_deg, y_deg, starts, stops)
+    parts = []
+    for group in event_groups(starts, stops):
+        first = int(starts[group][0])
+        span = slice(first, int(stops[group][-1]) + 1)
+        x, y = x_deg[span].astype(np.float64), y_deg[span].astype(np.float64)
+        parts.append(_moments(x, y, starts[group] - first, stops[group] - first))
+    var_x, var_y, cov = (np.concatenate(values) for values in zip(*parts, strict=True))
     middle, half = (var_x + var_y) / 2, np.hypot((var_x - var_y) / 2, cov)
     along = np.maximum(middle + half, _VARIANCE_FLOOR_DEG2)
     across = np.maximum(middle - half, _VARIANCE_FLOOR_DEG2)
@@ -146,7 +152,8 @@ def _moments(x: Floats, y: Floats, starts: Ints, stops: Ints) -> tuple[Floats, F
 
 def _neighbouring_steps(x: Floats, y: Floats, starts: Ints, stops: Ints) -> Floats:
     """Return the geometric mean of the jumps of gaze into and out of each interval."""
-    jumps = np.hypot(x[starts[1:]] - x[stops[:-1] - 1], y[starts[1:]] - y[stops[:-1] - 1])
+    jump_x, jump_y = (axis[starts[1:]].astype(np.float64) - axis[stops[:-1] - 1] for axis in (x, y))
+    jumps = np.hypot(jump_x, jump_y)
     log_jumps = np.log(np.clip(jumps, *_STEP_RANGE_DEG))
     step: Floats = np.exp(
         (np.concatenate(([0.0], log_jumps)) + np.concatenate((log_jumps, [0.0]))) / 2

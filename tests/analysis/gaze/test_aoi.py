@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from duchenne.analysis.gaze.aoi import (
+    AoiSet,
     aoi_of_positions,
     distance_to_polygon,
     frame_aois,
@@ -170,6 +171,38 @@ def test_the_frame_that_was_on_the_screen_counts() -> None:
     assert found.tolist() == [0, -1, -1, -2, -2]
     assert [aoi.name for aoi in areas.at(0.5)] == ["box"]
     assert areas.at(2.5) == []
+
+
+def test_areas_that_stand_still_among_those_that_move() -> None:
+    moving = frame_aois(moving_table())
+    still = static_aois({"logo": [[0, 0], [0.2, 0.2]]})
+    both = AoiSet((*still.aois, *moving.aois), moving.frames_s)
+    assert both.names == ["logo", "box"]
+    # in the logo; beneath the box, once it has moved away; where no frame is known, nothing is
+    found = aoi_of_positions(
+        both, [0.1, 0.1, 0.3, 0.1], [0.1] * 4, media_time_s=[0.5, 2.5, 0.5, 9.0]
+    )
+    assert found.tolist() == [0, 0, 1, -2]
+    assert [aoi.name for aoi in both.at(0.5)] == ["logo", "box"]
+    assert [aoi.name for aoi in both.at(2.5)] == ["logo"]
+
+
+def test_flicker_at_an_edge_is_no_visit() -> None:
+    result = looked([0.1], duration=2.0)
+    x = result.samples["x_px"].to_numpy(copy=True)
+    x[50:53] = 990.0  # 30 ms on the other side
+    result.samples["x_px"] = x
+    times = np.array([0.0, 0.04])
+    table = pd.DataFrame({"media_time_s": np.repeat(times, 2), "aoi": ["l", "r"] * 2}).assign(
+        left=[0.0, 0.6] * 2, top=0.0, right=[0.4, 1.0] * 2, bottom=1.0
+    )
+    media = np.zeros(x.size)
+    found = measure_aois(result, frame_aois(table), 0, 2, RECT, media_time_s=media)
+    rows = found.table.set_index("aoi")
+    assert rows["n_visits"].tolist() == [1, 0]
+    assert rows["dwell_s"].tolist() == pytest.approx([1.97, 0.03])
+    assert found.visits["aoi"].tolist() == ["l"]
+    assert found.visits["duration_s"].tolist() == pytest.approx([2.0])
 
 
 def test_tables_of_polygons() -> None:

@@ -204,7 +204,7 @@ def test_a_sampling_rate_that_changes_is_said(tmp_path: Path) -> None:
     gaze.to_csv(tmp_path / "g.csv", index=False)
     notes: list[str] = []
     run_gaze_command(tmp_path / "g.csv", tmp_path / "out", note=notes.append, **GEOMETRY)
-    assert any("changes from 300 to 600 Hz" in line for line in notes)
+    assert any("changes between 300 and 600 Hz" in line for line in notes)
 
 
 @pytest.mark.parametrize("spoil", ["lost", "one sample", "still"])
@@ -233,3 +233,24 @@ def test_a_webcam_says_less(tmp_path: Path) -> None:
     summary = read_table(tmp_path / "out" / "summary.tsv").iloc[0]
     assert np.isnan(summary["saccade_peak_velocity_deg_s"])
     assert summary["n_fixations"] >= 1
+
+
+def test_one_eye_and_the_distance_in_millimetres(tmp_path: Path) -> None:
+    given = _frame().rename(columns={"x": "left_x", "y": "left_y"})
+    given["right_x"], given["right_y"] = given["left_x"] + 0.01, given["left_y"]
+    given.to_parquet(tmp_path / "g.parquet")
+    app = typer.Typer()
+    app.command()(gaze_command)
+    size = [f"--{name.replace('_', '-')}={value}" for name, value in GEOMETRY.items()]
+    size[-1] = "--distance-mm=600"
+    call = [str(tmp_path / "g.parquet"), "--out", str(tmp_path / "out"), *size]
+    found = {}
+    for eye in ("left", "right", "cyclopean"):
+        assert CliRunner().invoke(app, [*call, f"--eye={eye}"]).exit_code == 0
+        quality = read_table(tmp_path / "out" / "quality.tsv").iloc[0]
+        assert quality["distance_cm"] == pytest.approx(60)
+        found[quality["eye"]] = read_table(tmp_path / "out" / "fixations.tsv")["x_px"].iloc[0]
+    assert found["right"] - found["left"] == pytest.approx(12.8, abs=0.01)
+    assert found["both"] - found["left"] == pytest.approx(6.4, abs=0.01)
+    refused = CliRunner().invoke(app, [*call, "--eye=third"])
+    assert isinstance(refused.exception, UsageError)
