@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from duchenne.protocols.parts import Strict
+from duchenne.protocols.parts_base import Strict
 
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -58,7 +58,7 @@ class Alignment(Limits):
         By LSL type, such as ``Gaze``; they come before the limits for all.
     """
 
-    by_type: dict[str, Limits] = {}
+    by_type: dict[str, Limits] = Field(default_factory=dict)
 
     def for_type(self, stream_type: str) -> Limits:
         """Return the limits that hold for a stream; none of them is None.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from duchenne.protocols.schedule import make_schedule
-from duchenne.protocols.schema import library, load_protocol
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from duchenne.protocols.schedule import Schedule, Step
+    from duchenne.protocols.schema import Protocol
 
 PLAIN_WIDTH = 140
 """Columns of a table that is not written to a terminal."""
@@ -34,11 +33,19 @@ SeedOption = Annotated[
     ),
 ]
 
+NumberOption = Annotated[
+    int | None,
+    typer.Option(help="Place in the counterbalancing; by default the number in the label."),
+]
+
 
 @app.command("list", epilog="Example: duchenne protocol list")
 def list_() -> None:
     """Show the protocols that ship with Duchenne."""
     from rich.table import Table
+
+    from duchenne.protocols.schedule import make_schedule
+    from duchenne.protocols.schema import library, load_protocol
 
     table = Table()
     for name in ("name", "title", "trials", "about"):
@@ -56,9 +63,17 @@ def list_() -> None:
 @app.command(epilog="Example: duchenne protocol check my-study.yaml")
 def check(protocol: ProtocolArgument) -> None:
     """Check a protocol, its schedule and every stimulus file it uses."""
+    from duchenne.protocols.schedule import make_schedule
+    from duchenne.protocols.schema import load_protocol
+    from duchenne.protocols.trigger_codes import trigger_codes
+
     loaded = load_protocol(protocol)
     stimuli = loaded.stimulus_set(verify=True)
+    from duchenne.protocols.screens import check_screens
+
+    check_screens(loaded, stimuli)
     schedule = make_schedule(loaded, participant="P01", session="01", stimuli=stimuli)
+    trigger_codes(loaded, stimuli)
     typer.echo(
         f"{loaded.source_path}: in order; {len(schedule.trials)} trials, "
         f"about {schedule.planned_duration_s / 60:.1f} minutes"
@@ -74,16 +89,44 @@ def schedule(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Print what a session would show, in order, without running it."""
+    from duchenne.protocols.schedule import make_schedule
+    from duchenne.protocols.schema import load_protocol
+
     loaded = load_protocol(protocol)
     planned = make_schedule(loaded, participant=participant, session=session, seed=seed)
     if json:
         typer.echo(planned.to_json(), nl=False)
         return
     _print_table(_schedule_table(planned))
+    if loaded.triggers is not None:
+        _print_table(_trigger_table(loaded))
     typer.echo(
         f"{len(planned.trials)} trials, about {planned.planned_duration_s / 60:.1f} minutes, "
         f"seed {planned.seed}"
     )
+
+
+@app.command(epilog="Example: duchenne protocol preview demo --out screens")
+def preview(
+    protocol: ProtocolArgument,
+    out: Annotated[Path, typer.Option(help="New folder for the PNG files.")],
+    participant: ParticipantOption = "P01",
+    session: SessionOption = "01",
+    seed: SeedOption = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Use a virtual screen.")] = False,
+) -> None:
+    """Render every different screen of a session to a PNG file, without running it."""
+    from duchenne.protocols.preview import preview as render
+    from duchenne.protocols.schedule import make_schedule
+    from duchenne.protocols.schema import load_protocol
+
+    loaded = load_protocol(protocol)
+    stimuli = loaded.stimulus_set(verify=True)
+    planned = make_schedule(
+        loaded, participant=participant, session=session, seed=seed, stimuli=stimuli
+    )
+    written = render(loaded, planned, stimuli, out, headless=headless, on_screen=typer.echo)
+    typer.echo(f"{len(written)} screens in {out}")
 
 
 @app.command(
@@ -96,8 +139,16 @@ def present(
     run: Annotated[str, typer.Option(help="Label of letters and digits.")] = "01",
     source_id: Annotated[str, typer.Option(help="What the streams' ids begin with.")] = "duchenne",
     seed: SeedOption = None,
+    number: NumberOption = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="Do not open every stimulus file once more.")
+    ] = False,
     simulated: Annotated[bool, typer.Option("--simulated", help="Answer by itself.")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="Use a virtual screen.")] = False,
+    gaze_stream: Annotated[
+        str | None,
+        typer.Option(help="Condition of the eye tracker's stream, such as source_id='tracker'."),
+    ] = None,
 ) -> None:
     """Show a protocol: the display process of a session, led by lines on its standard input."""
     from duchenne.protocols.present import present as show
@@ -109,8 +160,11 @@ def present(
         run=run,
         source_id=source_id,
         seed=seed,
+        number=number,
         simulated=simulated,
         headless=headless,
+        checked=checked,
+        gaze_stream=gaze_stream,
     )
     raise typer.Exit(code)
 
@@ -128,6 +182,20 @@ def _schedule_table(planned: Schedule) -> Table:
         if step.kind not in ("block_start", "block_end"):
             table.add_row(*_cells(step), f"{start_s:.1f}")
         start_s += step.planned_duration_s
+    return table
+
+
+def _trigger_table(protocol: Protocol) -> Table:
+    from rich.table import Table
+
+    from duchenne.protocols.trigger_codes import trigger_codes
+
+    table = Table(title="trigger codes")
+    table.add_column("code", justify="right")
+    table.add_column("event")
+    table.add_column("category or stimulus")
+    for code, event, name in trigger_codes(protocol, protocol.stimulus_set()).rows():
+        table.add_row(str(code), event, name)
     return table
 
 

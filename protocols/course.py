@@ -7,32 +7,20 @@ from typing import TYPE_CHECKING
 
 from duchenne.protocols.layout import Layout
 from duchenne.protocols.media import MediaStore
+from duchenne.protocols.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duchenne.protocols.calibrators import Calibrator
     from duchenne.protocols.displays.base import Display
+    from duchenne.protocols.gaze_feed import GazeFeed
     from duchenne.protocols.markers import ShownFramesOutlet
     from duchenne.protocols.plan import Trial
     from duchenne.protocols.schedule import Schedule
     from duchenne.protocols.schema import Protocol
     from duchenne.protocols.stage import Stage
     from duchenne.stimuli.manifest import StimulusSet
-
-
-@dataclass
-class Tally:
-    """What has been shown so far.
-
-    Attributes
-    ----------
-    n_trials : int
-        Stimuli shown to their end.
-    n_stimulus_flips, n_late_flips : int
-        Flips while stimuli were shown, and those of them that came late.
-    """
-
-    n_trials: int = 0
-    n_stimulus_flips: int = 0
-    n_late_flips: int = 0
 
 
 @dataclass
@@ -59,6 +47,15 @@ class Course:
     tally : Tally
     next_trial : Trial or None
         The first trial after the present step, to be loaded in a quiet moment.
+    recalibrate : callable or None
+        What the operator's ``recalibrate`` runs between two steps; by default the first calibration step of
+        the schedule, if it has one.
+    gaze : GazeFeed or None
+        Live gaze, where there is an eye tracker and a step that needs it.
+    calibrator : Calibrator or None
+        The tracker's source, where it calibrates in answer to markers.
+    n_calibrations : int
+        How many were begun.
     """
 
     schedule: Schedule
@@ -71,6 +68,10 @@ class Course:
     media: MediaStore = field(init=False)
     tally: Tally = field(default_factory=Tally)
     next_trial: Trial | None = None
+    recalibrate: Callable[[], object] | None = None
+    gaze: GazeFeed | None = None
+    calibrator: Calibrator | None = None
+    n_calibrations: int = 0
 
     def __post_init__(self) -> None:
         self.layout = Layout.of(self.protocol.screen)

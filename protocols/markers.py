@@ -196,10 +196,10 @@ class MarkerOutlet(_Outlet):
 
 
 class ShownFramesOutlet(_Outlet):
-    """The ``ShownFrames`` stream: which frame of a film each flip showed.
+    """The ``ShownFrames`` stream: every flip of every stimulus, and which frame of a film it showed.
 
     Four float64 channels: trial (1-based), media frame index (0-based), media time (s) and the interval
-    to the flip before (s).
+    to the flip before (s). Frame and media time are NaN where the stimulus is no film.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class ShownFramesOutlet(_Outlet):
     def push(
         self,
         trial: int,
-        media_frame: int,
+        media_frame: float,
         media_time_s: float,
         flip_interval_s: float,
         lsl_time_s: float,
@@ -247,10 +247,10 @@ class ShownFramesOutlet(_Outlet):
         ----------
         trial : int
             Number of the trial, from 1.
-        media_frame : int
-            Index of the film's frame, from 0.
+        media_frame : float
+            Index of the film's frame, from 0; NaN without a film.
         media_time_s : float
-            Presentation time of that frame in the film, seconds.
+            Presentation time of that frame in the film, seconds; NaN without a film.
         flip_interval_s : float
             Time since the flip before; NaN at the first flip of a display.
         lsl_time_s : float

@@ -5,57 +5,23 @@ Each kind of step is one model, told apart by its ``type``. Unknown keys are ref
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from duchenne.protocols.labels import LABEL_PATTERN
-from duchenne.stimuli.suggest import did_you_mean
-
-T = TypeVar("T")
-
-
-def not_empty(items: tuple[T, ...]) -> tuple[T, ...]:
-    """Refuse an empty list; unlike a length constraint, say nothing when an item is at fault."""
-    if not items:
-        raise PydanticCustomError("empty", "the list is empty; name at least one")
-    return items
-
-
-MAX_DURATION_S = 4 * 3600.0
-"""No single screen or film of an experiment lasts longer; more is a slip of the pen."""
-
-Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, Field(ge=0, le=MAX_DURATION_S, allow_inf_nan=False)]
-Grey = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Length = Annotated[float, Field(gt=0, le=2000, allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1, max_length=5000)]
-Label = Annotated[str, Field(pattern=f"^{LABEL_PATTERN}$", max_length=64)]
-
-
-class Strict(BaseModel):
-    """Base of all parts: unknown keys are refused, with the nearest known one suggested."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys_only(cls, data: Any) -> Any:
-        data = cls._expanded(data)
-        if isinstance(data, dict):
-            for key in data:
-                if key not in cls.model_fields:
-                    hint = did_you_mean(str(key), cls.model_fields)
-                    raise PydanticCustomError(
-                        "unknown_key", "unknown key '{key}'{hint}", {"key": str(key), "hint": hint}
-                    )
-        return data
-
-    @classmethod
-    def _expanded(cls, data: Any) -> Any:
-        """Return the long form of a value that may be written short."""
-        return data
+from duchenne.protocols.parts_base import (
+    Grey,
+    Label,
+    Length,
+    Seconds,
+    SecondsOrNone,
+    Strict,
+    Text,
+    not_empty,
+)
+from duchenne.protocols.parts_forms import Consent, End, Form, RatingStep
+from duchenne.protocols.parts_gaze import GazeItem, GazeStart
 
 
 class Screen(Strict):
@@ -73,6 +39,8 @@ class Screen(Strict):
         Declared refresh rate in Hz.
     background_grey, foreground_grey : float
         sRGB grey level of the screen and of text and cross, 0 (black) to 1 (white).
+    font : str or None
+        File or name of a font for all words; one that has their characters by default.
     """
 
     width_px: Annotated[int, Field(ge=320, le=16384)]
@@ -83,6 +51,7 @@ class Screen(Strict):
     refresh_hz: Annotated[float, Field(ge=20, le=500, allow_inf_nan=False)] = 60.0
     background_grey: Grey = 0.5
     foreground_grey: Grey = 0.0
+    font: Text | None = None
 
     @model_validator(mode="after")
     def _pixels_are_square(self) -> Screen:
@@ -122,42 +91,15 @@ class Interval(Strict):
         return self
 
 
-class Rating(Strict):
-    """A question answered after a stimulus on pictured scales (Self-Assessment Manikin, 1 to 9).
-
-    Attributes
-    ----------
-    type : {"sam"}
-        Kind of scale.
-    dimension : {"valence", "arousal"}
-        What the figures depict.
-    question : str
-        Text above the figures.
-    timeout_s : float or None
-        Go on without an answer after so many seconds; None waits.
-    """
-
-    type: Literal["sam"] = "sam"
-    dimension: Literal["valence", "arousal"]
-    question: Text
-    timeout_s: Seconds | None = None
-
-
-def sam_ratings() -> dict[str, Rating]:
-    """Return the ratings of a protocol that declares none: valence and arousal."""
-    return {
-        "valence": Rating(dimension="valence", question="How unpleasant or pleasant did you feel?"),
-        "arousal": Rating(dimension="arousal", question="How calm or excited did you feel?"),
-    }
-
-
 class Instruction(Strict):
-    """A text on the screen.
+    """A text, an image, or both; a text longer than the screen goes on over further pages.
 
     Attributes
     ----------
-    text : str
-        What is shown.
+    text : str or None
+        What is shown, in any language; an empty line parts paragraphs.
+    image : str or None
+        Picture file below the text, relative to the protocol file.
     duration_s : float or None
         Ends by itself after so many seconds; None waits for the participant's key.
     skip_with_key : bool
@@ -165,9 +107,16 @@ class Instruction(Strict):
     """
 
     type: Literal["instruction"]
-    text: Text
+    text: Text | None = None
+    image: Text | None = None
     duration_s: Seconds | None = None
     skip_with_key: bool = True
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Instruction:
+        if self.text is None and self.image is None:
+            raise PydanticCustomError("empty_instruction", "give text, image or both")
+        return self
 
 
 class NeutralFace(Strict):
@@ -222,6 +171,53 @@ class BreaksBetween(Strict):
     skip_with_key: bool = True
 
 
+class Range(Strict):
+    """From `min` to `max`, both included; one of them may be left out.
+
+    Attributes
+    ----------
+    min, max : float or None
+        The ends.
+    """
+
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _some_end(self) -> Range:
+        if self.min is None and self.max is None:
+            raise PydanticCustomError("no_end", "give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise PydanticCustomError("range_order", "min is above max; exchange them")
+        return self
+
+    def holds(self, value: float | None) -> bool:
+        """Tell whether a value lies within; a missing one does not."""
+        return (
+            value is not None
+            and (self.min is None or value >= self.min)
+            and (self.max is None or value <= self.max)
+        )
+
+
+class Match(Strict):
+    """What the drawn stimuli must agree in.
+
+    Attributes
+    ----------
+    by : tuple of str
+        ``valence``, ``arousal``, ``dominance``, ``luminance``, ``duration_s``, or any number of the manifest.
+    across : {"categories", "lists", "both"}
+        Which cells must agree in their means (and, as far as it goes, in their spreads).
+    tolerance_sd : float
+        Largest difference between two cells that is accepted, in standard deviations over all candidates.
+    """
+
+    by: Annotated[tuple[str, ...], AfterValidator(not_empty)]
+    across: Literal["categories", "lists", "both"] = "categories"
+    tolerance_sd: Annotated[float, Field(gt=0, le=3)] = 0.2
+
+
 class Select(Strict):
     """Which stimuli of the set are shown; what is left out does not restrict.
 
@@ -233,16 +229,43 @@ class Select(Strict):
         Those of these categories.
     kinds : tuple or None
         Those of these kinds: ``image``, ``video``, ``audio``.
+    measures : dict of str to Range
+        Those whose numbers lie in these ranges: norms (scaled to [-1, 1]), ``luminance``, or any number
+        of the manifest.
     per_category : int or None
         Draw so many at random from each category.
+    match : Match or None
+        Draw such that the categories, or the lists, agree in these numbers.
+    lists : int or None
+        Deal the stimuli out to so many lists, `per_category` of each category to each (or all, evenly); a
+        participant sees one list, chosen by the participant's number. The lists are the same for
+        all participants.
     """
 
     ids: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = None
     categories: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = None
     kinds: (
-        Annotated[tuple[Literal["image", "video", "audio"], ...], AfterValidator(not_empty)] | None
+        Annotated[tuple[Literal["image", "video", "audio", "text"], ...], AfterValidator(not_empty)]
+        | None
     ) = None
+    measures: dict[str, Range] = Field(default_factory=dict)
     per_category: Annotated[int, Field(ge=1)] | None = None
+    match: Match | None = None
+    lists: Annotated[int, Field(ge=2, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _match_fits(self) -> Select:
+        if self.match is None:
+            return self
+        if self.per_category is None:
+            raise PydanticCustomError(
+                "match_without_number", "match draws stimuli: say how many with per_category"
+            )
+        if self.match.across != "categories" and self.lists is None:
+            raise PydanticCustomError(
+                "match_without_lists", "lists are to be matched, but there are none: give lists"
+            )
+        return self
 
     @field_validator("ids")
     @classmethod
@@ -262,32 +285,66 @@ class Trials(Strict):
     ----------
     select : Select
         Which stimuli; all of the set by default.
-    order : {"random", "fixed"}
-        Drawn from the seed, or as selected.
+    order : {"random", "fixed", "latin_square"}
+        Drawn from the seed, as selected, or the row of a balanced Latin square that belongs to the
+        participant's number.
+    repeats : int
+        How often each stimulus is shown; never twice in a row (random order).
     max_repeats_of_category : int or None
-        At most so many of one category in a row (random order only).
-    fixation_s, iti_s : Interval
-        Fixation cross before and empty screen after, in seconds.
+        At most so many of one category in a row (random order only); counts on from trials directly before.
+    balance_transitions : bool
+        Let each category follow each one as often as its frequency demands (random order only).
+    fixation_s, post_stimulus_s, iti_s : Interval
+        Fixation cross before the stimulus, empty screen between it and the ratings (none by default), and
+        empty screen after them, in seconds.
     duration_s : float or None
         How long an image is shown, in seconds; films and sounds last as long as they are.
     ratings : tuple of str
         Names of ratings, asked in this order after each stimulus.
     breaks : BreaksBetween or None
         Breaks after every so many trials.
+    adapt_s : float or None
+        Before the fixation time, the cross stands so long on a plain screen that is as bright as the screen
+        will be with the stimulus; 2 s or more where the pupil matters.
+    gaze_start : GazeStart or None
+        After the fixation time, the stimulus waits until the eyes are on the cross.
     """
 
     type: Literal["trials"]
     select: Select = Select()
-    order: Literal["random", "fixed"] = "random"
+    order: Literal["random", "fixed", "latin_square"] = "random"
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     max_repeats_of_category: Annotated[int, Field(ge=1)] | None = None
+    balance_transitions: bool = False
     fixation_s: Interval = Interval(min=1.0, max=1.0)
     duration_s: Seconds | None = None
+    post_stimulus_s: Interval = Interval(min=0.0, max=0.0)
     iti_s: Interval = Interval(min=1.0, max=1.0)
     ratings: tuple[str, ...] = ()
     breaks: BreaksBetween | None = None
+    adapt_s: Seconds | None = None
+    gaze_start: GazeStart | None = None
 
 
-Item = Annotated[Instruction | NeutralFace | Break | Trials, Field(discriminator="type")]
+Item = Annotated[
+    Instruction | NeutralFace | Break | Trials | RatingStep | Form | Consent | End | GazeItem,
+    Field(discriminator="type"),
+]
+
+
+class Counterbalance(Strict):
+    """Blocks that change places from participant to participant.
+
+    Attributes
+    ----------
+    blocks : tuple of str
+        Names of two or more blocks; the others stay where they are.
+    method : {"latin_square", "full", "random"}
+        A balanced Latin square or all orders, by the participant's number, or drawn from the seed.
+    """
+
+    blocks: Annotated[tuple[str, ...], Field(min_length=2)]
+    method: Literal["latin_square", "full", "random"] = "latin_square"
 
 
 class Block(Strict):
@@ -298,7 +355,8 @@ class Block(Strict):
     name : str
         Unique; letters and digits.
     steps : tuple
-        `Instruction`, `NeutralFace`, `Break` and `Trials` in order.
+        `Instruction`, `NeutralFace`, `Break`, `Trials`, `RatingStep`, `Form`, `Consent` and `End`
+        in order.
     """
 
     name: Label

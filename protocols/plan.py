@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from duchenne.protocols.target_paths import SMOOTH, TargetPath
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,6 +36,8 @@ class Trial:
         Empty screen after the ratings, in seconds.
     ratings : tuple of str
         Names of the ratings that follow, in order.
+    post_s : float
+        Empty screen between the stimulus and the ratings, in seconds.
     """
 
     trial: int
@@ -43,12 +47,33 @@ class Trial:
     duration_s: float
     iti_s: float
     ratings: tuple[str, ...] = ()
+    post_s: float = 0.0
 
     @property
     def planned_duration_s(self) -> float:
-        """Fixation, stimulus, an allowance for each rating, and the empty screen, in seconds."""
+        """Fixation, stimulus, an allowance for each rating, and the empty screens, in seconds."""
         ratings_s = RATING_ALLOWANCE_S * len(self.ratings)
-        return self.fixation_s + self.duration_s + ratings_s + self.iti_s
+        return self.fixation_s + self.duration_s + self.post_s + ratings_s + self.iti_s
+
+
+def planned_gaze_step_s(kind: str, content: Mapping[str, Any]) -> float | None:
+    """Return how long a step for the eye tracker or a posed face is planned to take; None for others."""
+    planned_s = None
+    if kind in ("calibration", "validation"):
+        targets = content["points"] + content.get("validation_points", 0)
+        planned_s = targets * (content["settle_s"] + content["collect_s"]) + KEY_ALLOWANCE_S
+    elif kind == "drift_check":
+        planned_s = content["settle_s"] + content["collect_s"]
+    elif kind == "light_reflex":
+        planned_s = content["repeats"] * len(content["greys"]) * content["step_s"]
+    elif kind == "pose":
+        each_s = content["countdown_s"] + content["hold_s"] + content["rest_s"]
+        planned_s = content["repeats"] * len(content["poses"]) * each_s
+    elif kind == "targets" and content["path"] in SMOOTH:
+        planned_s = content["hold_s"] + TargetPath.from_fields(content).duration_s
+    elif kind == "targets":
+        planned_s = content["cycles"] * (content["hold_s"] + content["jump_s"])
+    return planned_s
 
 
 @dataclass(frozen=True)
@@ -86,7 +111,10 @@ class Step:
     def planned_duration_s(self) -> float:
         """How long it is planned to take, in seconds."""
         if self.trial is not None:
-            return self.trial.planned_duration_s
+            return self.trial.planned_duration_s + float(self.content.get("adapt_s", 0.0))
+        planned_s = planned_gaze_step_s(self.kind, self.content)
+        if planned_s is not None:
+            return planned_s
         return KEY_ALLOWANCE_S if self.duration_s is None else self.duration_s
 
     @property

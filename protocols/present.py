@@ -2,9 +2,11 @@
 
 It speaks in lines. On its standard output: ``ready`` when everything is loaded and its two LSL streams
 are up, then one JSON object ``{"step": i, "of": n, "label": "..."}`` at the start of each step, and at
-the end ``finished`` or ``aborted``. On its standard input: ``start`` begins, ``abort`` (with a reason,
-if there is one), ``pause`` and ``resume`` do as they say. Before ``start``, the end of the input ends
-the process; afterwards it means nothing. SIGTERM and SIGINT abort.
+the end ``finished`` or ``aborted``. On its standard input: ``start`` begins (with a JSON object of the
+fields of `duchenne.protocols.runner.Beginning`, where it does not begin at the first step), ``abort`` (with
+a reason, if there is one) ends, ``pause`` holds before the next step until ``resume``, ``skip`` ends the
+present step, and ``recalibrate`` puts the protocol's calibration before the next one. Before ``start``,
+the end of the input ends the process; afterwards it means nothing. SIGTERM and SIGINT abort.
 
 Exit codes: 0 finished, 1 failed, 2 wrong usage, 3 aborted.
 """
@@ -24,14 +26,18 @@ from typing import IO, TYPE_CHECKING
 from duchenne.protocols.displays.base import KeyPress
 from duchenne.protocols.displays.environment import psychopy_environment
 from duchenne.protocols.displays.virtual import has_display, virtual_display
+from duchenne.protocols.gaze_feed import live_gaze
 from duchenne.protocols.labels import check_label
 from duchenne.protocols.markers import MarkerOutlet, ShownFramesOutlet
 from duchenne.protocols.responders import SimulatedRater
-from duchenne.protocols.runner import run_schedule
+from duchenne.protocols.runner import Beginning, run_schedule
 from duchenne.protocols.schedule import make_schedule
 from duchenne.protocols.schema import load_protocol
+from duchenne.protocols.screens import check_screens
 from duchenne.protocols.stage import ABORT_KEY
-from duchenne.protocols.steps.rating import rating_screen
+from duchenne.protocols.steps.rating import rating_shapes
+from duchenne.protocols.timing import patch_rect
+from duchenne.protocols.triggers import TriggerSender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +66,11 @@ def present(
     run: str = "01",
     source_id: str = "duchenne",
     seed: int | None = None,
+    number: int | None = None,
     simulated: bool = False,
     headless: bool = False,
+    checked: bool = False,
+    gaze_stream: str | None = None,
 ) -> int:
     """Show a protocol and return the exit code of the process.
 
@@ -75,10 +84,16 @@ def present(
         The streams get the source ids ``{source_id}-markers`` and ``{source_id}-shown``.
     seed : int, optional
         Of the schedule; derived from protocol, participant and session where not given.
+    number : int, optional
+        Place in the counterbalancing; the number in the participant's label where not given.
     simulated : bool, default False
         A simulated participant answers. Always so on a virtual screen.
     headless : bool, default False
         Use a virtual screen although there may be a real one.
+    checked : bool, default False
+        The stimuli have been checked just before: do not open every file again.
+    gaze_stream : str, optional
+        XPath 1.0 condition of the gaze stream that validations and the like look at.
 
     Raises
     ------
@@ -87,9 +102,15 @@ def present(
     """
     check_label("run", run)
     protocol = load_protocol(protocol_name)
-    stimuli = protocol.stimulus_set(verify=True)
+    stimuli = protocol.stimulus_set(verify=not checked)
+    check_screens(protocol, stimuli)
     schedule = make_schedule(
-        protocol, participant=participant, session=session, seed=seed, stimuli=stimuli
+        protocol,
+        participant=participant,
+        session=session,
+        seed=seed,
+        number=number,
+        stimuli=stimuli,
     )
     virtual = headless or not has_display()
     rater = SimulatedRater(schedule.seed) if simulated or virtual else None
@@ -97,16 +118,22 @@ def present(
     with ExitStack() as stack:
         output = stack.enter_context(_own_output())
         commands = stack.enter_context(_Commands.of_this_process())
-        display = stack.enter_context(open_display(protocol, headless=headless))
+        triggers = TriggerSender.of(protocol, stimuli)
+        if triggers is not None:
+            stack.enter_context(triggers)
+        # Before the window, which takes seconds: after a failure the recorder waits for its streams.
         markers = stack.enter_context(MarkerOutlet(source_id=f"{source_id}-markers"))
         shown = stack.enter_context(
             ShownFramesOutlet(
                 source_id=f"{source_id}-shown", nominal_rate_hz=protocol.screen.refresh_hz
             )
         )
+        display = stack.enter_context(open_display(protocol, headless=headless))
         _warm_up(display, protocol, stimuli, schedule)
+        gaze = stack.enter_context(live_gaze(gaze_stream, protocol, schedule.steps))
         _say(output, "ready")
-        if not commands.wait_for_start(display):
+        beginning = commands.wait_for_start(display)
+        if beginning is None:
             _say(output, "aborted")
             return EXIT_ABORTED
         stack.callback(time.sleep, LINGER_S)  # the first to happen on the way out
@@ -117,12 +144,15 @@ def present(
             display,
             markers=markers,
             shown_frames=shown,
+            gaze=gaze,
             run=run,
             responder=rater,
             operator=commands,
+            triggers=triggers,
             on_step=lambda i, n, label: _say(
                 output, json.dumps({"step": i, "of": n, "label": label}, ensure_ascii=False)
             ),
+            beginning=beginning,
         )
         _say(output, "finished" if outcome.aborted is None else "aborted")
     return EXIT_FINISHED if outcome.aborted is None else EXIT_ABORTED
@@ -157,8 +187,12 @@ def open_display(protocol: Protocol, *, headless: bool = False) -> Iterator[Disp
             screen.height_px,
             refresh_hz=screen.refresh_hz,
             background_grey=screen.background_grey,
+            foreground_grey=screen.foreground_grey,
             stimulus_height=protocol.stimulus_height,
             virtual=virtual,
+            patch_px=patch_rect(protocol.timing, screen),
+            click_at_onset=protocol.timing.audio_click,
+            audio_latency_s=protocol.timing.audio_latency_s,
         ) as display:
             yield display
 
@@ -174,7 +208,7 @@ def _warm_up(
 ) -> None:
     """Do once, unseen, what is slow the first time: fonts, figures, the first stimulus of each kind."""
     for name in dict.fromkeys(name for trial in schedule.trials for name in trial.ratings):
-        display.show(rating_screen(protocol, name).shapes())
+        display.show(rating_shapes(protocol, name))
     used = [stimuli[trial.stimulus_id] for trial in schedule.trials]
     for stimulus in {s.kind: s for s in used}.values():
         display.load(stimulus).close()
@@ -234,20 +268,21 @@ class _Commands:
                 commands.append(self._lines.get_nowait())
         return commands
 
-    def wait_for_start(self, display: Display) -> bool:
-        """Wait for ``start``; return False for ``abort``, a signal, Escape or the end of the input."""
+    def wait_for_start(self, display: Display) -> Beginning | None:
+        """Wait for ``start``; return None for ``abort``, a signal, Escape or the end of the input."""
         while True:
             ended = self._ended.is_set()
             try:
                 line = self._lines.get(timeout=IDLE_S)
             except Empty:
                 if ended or _escape_pressed(display):
-                    return False
+                    return None
                 continue
-            if line == "start":
-                return True
-            if line.startswith("abort"):
-                return False
+            word, _, rest = line.partition(" ")
+            if word == "start":
+                return Beginning(**json.loads(rest or "{}"))
+            if word == "abort":
+                return None
 
 
 def _escape_pressed(display: Display) -> bool:

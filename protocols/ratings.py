@@ -1,8 +1,8 @@
-"""Self-assessment by manikins: our own drawings, nine steps, for valence and for arousal.
+"""Self-assessment by manikins: our own drawings, nine steps, for valence, arousal and dominance.
 
-The idea of rating one's feelings on rows of simple figures, from a frown to a smile and from calm to
-excited, is that of the Self-Assessment Manikin (Bradley & Lang, 1994, J. Behav. Ther. Exp. Psychiatry
-25, 49-59). The figures here are drawn by this module, one for each of the nine steps.
+The idea of rating one's feelings on rows of simple figures, from a frown to a smile, from calm to
+excited and from small to large, is that of the Self-Assessment Manikin (Bradley & Lang, 1994, J. Behav.
+Ther. Exp. Psychiatry 25, 49-59). The figures here are drawn by this module, one for each of the nine steps.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from duchenne.protocols.displays.base import Box, Picture, Rect, Shape, Text
+from duchenne.protocols.displays.base import Box, Picture, Rect, Shape
+from duchenne.protocols.layout import ACCENT_RGB as CHOSEN_RGB
+from duchenne.protocols.layout import Layout
+from duchenne.protocols.scales.base import question_words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL.ImageDraw import ImageDraw
 
-Dimension = Literal["valence", "arousal"]
+Dimension = Literal["valence", "arousal", "dominance"]
 STEPS = 9
+DOMINANCE_SIZES = (0.24, 1.0)
+"""Of the smallest and the largest figure, against the others."""
 OVERSAMPLING = 4
 """Figures are drawn so many times larger and reduced, which smooths their edges."""
 HOVER_RGB = (0.93, 0.93, 0.93)
-CHOSEN_RGB = (0.10, 0.35, 0.75)
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,16 @@ class SamScale:
 
     Parameters
     ----------
-    dimension : {"valence", "arousal"}
-        What the figures depict: 1 unpleasant or calm, 9 pleasant or excited.
+    dimension : {"valence", "arousal", "dominance"}
+        What the figures depict: 1 unpleasant, calm or controlled, 9 pleasant, excited or in control.
     question : str
         Text above them.
     width_px, height_px : int
         Size of the screen.
     background_grey, foreground_grey : float
         sRGB grey levels, 0 to 1.
+    font : str or None
+        See `duchenne.protocols.fonts.font_for`.
     """
 
     dimension: Dimension
@@ -50,6 +56,14 @@ class SamScale:
     height_px: int
     background_grey: float = 0.5
     foreground_grey: float = 0.0
+    font: str | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """The screen it is drawn on."""
+        return Layout(
+            self.width_px, self.height_px, self.background_grey, self.foreground_grey, self.font
+        )
 
     def cell_px(self, value: int) -> Rect:
         """Return the clickable rectangle of a value, 1 to 9: the figure and its number."""
@@ -68,24 +82,18 @@ class SamScale:
 
     def shapes(self, *, hover: int | None = None, chosen: int | None = None) -> list[Shape]:
         """Return what to draw, with the value under the mouse and the one chosen marked."""
-        ink = (self.foreground_grey,) * 3
-        cell = self._cell_width_px
-        question = Text(
-            self.question,
-            self.width_px / 2,
-            self.height_px * 0.26,
-            self.height_px * 0.042,
-            self.width_px * 0.8,
-            ink,
-        )
-        result: list[Shape] = [question, self._figures]
+        layout, cell = self.layout, self._cell_width_px
+        result: list[Shape] = [question_words(layout, self.question, 0.24), self._figures]
         for value in range(1, STEPS + 1):
             x0, _, x1, y1 = self.cell_px(value)
-            rgb = CHOSEN_RGB if value == chosen else ink
-            number = Text(
-                str(value), (x0 + x1) / 2, y1 - cell * 0.21, cell * 0.24, cell, rgb, value == chosen
+            is_chosen = value == chosen
+            style = layout.style(
+                cell * 0.24 / self.height_px,
+                bold=is_chosen,
+                ink=CHOSEN_RGB if is_chosen else layout.ink,
             )
-            result.append(number)
+            place = ((x0 + x1) / 2, y1 - cell * 0.21)
+            result.append(layout.words(str(value), place, cell * 0.9, style))
         if hover is not None and chosen is None:
             result.append(Box(self.cell_px(hover), HOVER_RGB, max(2.0, cell * 0.025)))
         if chosen is not None:
@@ -135,9 +143,9 @@ def manikin(
 
     Parameters
     ----------
-    dimension : {"valence", "arousal"}
+    dimension : {"valence", "arousal", "dominance"}
         Valence goes from a frown to a smile; arousal from closed eyes and a quiet chest to wide eyes
-        and a large burst in the chest.
+        and a large burst in the chest; dominance from a very small figure to one that fills its place.
     value : int
         1 to 9.
     cell_px : int
@@ -156,11 +164,16 @@ def manikin(
         raise ValueError(f"value {value} is not between 1 and {STEPS}")
     width, height = cell_px * OVERSAMPLING, round(cell_px * 1.3) * OVERSAMPLING
     image = Image.new("L", (width, height), round(255 * background_grey))
-    pen = _Pen(ImageDraw.Draw(image), width, round(255 * ink_grey))
     level = (value - 1) / (STEPS - 1)
+    size = DOMINANCE_SIZES[0] + (DOMINANCE_SIZES[1] - DOMINANCE_SIZES[0]) * level
+    scale = size if dimension == "dominance" else 1.0
+    pen = _Pen(ImageDraw.Draw(image), width, round(255 * ink_grey), scale)
     if dimension == "valence":
         pen.body(0.33, arms=True)
         pen.valence_face(2 * level - 1)
+    elif dimension == "dominance":
+        pen.body(0.33, arms=True)
+        pen.valence_face(0.0)
     else:
         pen.body(0.38, arms=False)
         pen.arousal_face(level)
@@ -176,14 +189,19 @@ class _Pen:
     """Centre x, centre y and radius."""
     SKIN = 246
 
-    def __init__(self, draw: ImageDraw, scale: float, ink: int) -> None:
+    FOOT = (0.5, 1.27)
+    """The point that stays where it is when a figure is drawn smaller."""
+
+    def __init__(self, draw: ImageDraw, cell: float, ink: int, size: float = 1.0) -> None:
         self._draw = draw
-        self._scale = scale
+        self._scale = cell * size
+        self._origin = tuple(cell * (1.0 - size) * length for length in self.FOOT)
         self._ink = ink
-        self._line = max(1, round(0.02 * scale))
+        self._line = max(1, round(0.02 * cell * max(size, 0.6)))
 
     def _px(self, *lengths: float) -> tuple[float, ...]:
-        return tuple(self._scale * length for length in lengths)
+        """Return x, y, x, y, … in pixels."""
+        return tuple(self._origin[i % 2] + self._scale * length for i, length in enumerate(lengths))
 
     def body(self, half_width: float, *, arms: bool) -> None:
         """Draw a rounded torso and, before it, the head."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from duchenne.protocols.parts_ratings import SamRating
+from duchenne.protocols.scales.simulated import simulated_value
+
 if TYPE_CHECKING:
-    from duchenne.protocols.parts import Rating
+    from duchenne.protocols.parts_ratings import Rating
     from duchenne.stimuli.manifest import Stimulus
 
 
@@ -23,20 +26,23 @@ class Prompt:
 
     Attributes
     ----------
-    kind : {"continue", "rating"}
-        A screen that the space bar ends, or a rating.
+    kind : {"continue", "rating", "consent"}
+        A screen that the space bar ends, a rating, or a question for consent.
     presentation_id : str
         Which presentation is rated; of other screens, a text of their own.
     rating : Rating or None
         What is asked.
     stimulus : Stimulus or None
         What it is asked about.
+    name : str
+        Tells questions about the same thing apart.
     """
 
-    kind: Literal["continue", "rating"]
+    kind: Literal["continue", "rating", "consent"]
     presentation_id: str
     rating: Rating | None = None
     stimulus: Stimulus | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,13 @@ class Response:
         From the flip at which the prompt appeared.
     key : str or None
         Name of the key to press.
-    value : int or None
-        Step of the scale to click on, where `key` is None.
+    value : Any
+        What to answer on the scale, where `key` is None.
     """
 
     delay_s: float
     key: str | None = None
-    value: int | None = None
+    value: Any = None
 
 
 class Responder(Protocol):
@@ -69,7 +75,8 @@ class SimulatedRater:
     """Rates near the norms, a little differently each time, and reproducibly.
 
     Valence and arousal are the stimulus norms stretched to 1-9, plus normal noise with a standard
-    deviation of 0.8 steps; 5 plus noise without a norm. Response times are 0.6 to 1.0 s.
+    deviation of 0.8 steps; 5 plus noise without a norm. Response times are 0.6 to 1.0 s. Other scales:
+    see `duchenne.protocols.scales.simulated.simulated_value`. Consent is given.
 
     Parameters
     ----------
@@ -77,7 +84,6 @@ class SimulatedRater:
         Not negative. Equal seeds give equal answers to equal presentations.
     """
 
-    NOISE_STEPS = 0.8
     DELAY_S = (0.6, 1.0)
     CONTINUE_AFTER_S = 0.8
 
@@ -85,15 +91,17 @@ class SimulatedRater:
         self._seed = seed
 
     def respond(self, prompt: Prompt) -> Response | None:
-        """Press the space bar after 0.8 s, or the number of the rating."""
+        """Press the space bar after 0.8 s, or answer the rating."""
+        if prompt.kind == "consent":
+            return Response(self.CONTINUE_AFTER_S, value="agree")
         if prompt.rating is None:
             return Response(self.CONTINUE_AFTER_S, key="space")
-        dimension = prompt.rating.dimension
-        name = f"{prompt.presentation_id} {dimension}".encode()
-        rng = np.random.default_rng([self._seed, zlib.crc32(name)])
-        norm = None
-        if prompt.stimulus is not None:
-            norm = getattr(prompt.stimulus, f"{dimension}_scaled")
-        value = 5.0 + 4.0 * (norm or 0.0) + self.NOISE_STEPS * rng.standard_normal()
-        step = int(np.clip(round(value), 1, 9))
-        return Response(float(rng.uniform(*self.DELAY_S)), key=str(step))
+        rating = prompt.rating
+        name = rating.dimension if isinstance(rating, SamRating) else f"{prompt.name} {rating.type}"
+        key = zlib.crc32(f"{prompt.presentation_id} {name}".encode())
+        rng = np.random.default_rng([self._seed, key])
+        value = simulated_value(rating, prompt.stimulus, rng)
+        delay_s = float(rng.uniform(*self.DELAY_S))
+        if isinstance(rating, SamRating):
+            return Response(delay_s, key=str(value))
+        return Response(delay_s, value=value)

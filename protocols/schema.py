@@ -13,25 +13,27 @@ import yaml
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from duchenne.protocols.alignment import Alignment
+from duchenne.protocols.counterbalance import MAX_FULL
 from duchenne.protocols.parts import (
     Block,
     Break,
     BreaksBetween,
+    Counterbalance,
     Instruction,
     Interval,
     Item,
-    Label,
     NeutralFace,
-    Rating,
     Screen,
     Select,
-    Strict,
-    Text,
     Trials,
-    not_empty,
-    sam_ratings,
 )
+from duchenne.protocols.parts_base import Label, Strict, Text, not_empty
+from duchenne.protocols.parts_forms import RatingStep, Stop
+from duchenne.protocols.parts_ratings import Rating, sam_ratings
 from duchenne.protocols.selection import pool
+from duchenne.protocols.timing import Timing
+from duchenne.protocols.trigger_codes import Triggers
 from duchenne.protocols.yaml_errors import located_message
 from duchenne.protocols.yaml_source import YamlSource
 from duchenne.stimuli.errors import DuchenneError
@@ -45,6 +47,7 @@ __all__ = [
     "Block",
     "Break",
     "BreaksBetween",
+    "Counterbalance",
     "Instruction",
     "Interval",
     "Item",
@@ -79,6 +82,16 @@ class Protocol(Strict):
         ``bundled``, or the path of a manifest or its folder, relative to the protocol file.
     ratings : dict of str to Rating
         The questions, by the names that trials use; SAM valence and arousal by default.
+    alignment : Alignment
+        How badly a stream may have been transported and still be used.
+    triggers : Triggers or None
+        Codes for an EEG amplifier or the like; none by default.
+    timing : Timing
+        A patch of light and a click for measuring the timing; none by default.
+    stop : Stop or None
+        The participant's own stop key; ``null`` for none.
+    counterbalance : tuple of Counterbalance
+        Blocks that change places from participant to participant.
     blocks : tuple of Block
         The course of the session.
     """
@@ -91,6 +104,11 @@ class Protocol(Strict):
     stimulus_height: Annotated[float, Field(gt=0, le=1)] = 0.8
     stimuli: Text = "bundled"
     ratings: dict[str, Rating] = Field(default_factory=sam_ratings)
+    alignment: Alignment = Alignment()
+    triggers: Triggers | None = None
+    timing: Timing = Timing()
+    stop: Stop | None = Stop()
+    counterbalance: tuple[Counterbalance, ...] = ()
     blocks: Annotated[tuple[Block, ...], AfterValidator(not_empty)]
 
     _source: YamlSource | None = PrivateAttr(default=None)
@@ -122,6 +140,10 @@ class Protocol(Strict):
             raise DuchenneError(located_message(error, source)) from None
         for step, at in protocol.trials_steps():
             _check_step(protocol, step, at)
+        for item, at in protocol.items():
+            if isinstance(item, RatingStep):
+                _check_ratings(protocol, item.ratings, at)
+        _check_counterbalance(protocol)
         return protocol
 
     @property
@@ -147,12 +169,17 @@ class Protocol(Strict):
             return f"protocol {self.name}"
         return f"{self._source.name}:{self._source.line(location)}"
 
-    def trials_steps(self) -> Iterator[tuple[Trials, tuple[int | str, ...]]]:
-        """Yield each run of trials with its location in the file."""
+    def items(self) -> Iterator[tuple[Item, tuple[int | str, ...]]]:
+        """Yield each step of the blocks with its location in the file."""
         for b, block in enumerate(self.blocks):
             for s, step in enumerate(block.steps):
-                if isinstance(step, Trials):
-                    yield step, ("blocks", b, "steps", s)
+                yield step, ("blocks", b, "steps", s)
+
+    def trials_steps(self) -> Iterator[tuple[Trials, tuple[int | str, ...]]]:
+        """Yield each run of trials with its location in the file."""
+        for step, at in self.items():
+            if isinstance(step, Trials):
+                yield step, at
 
     def stimulus_set(self, *, verify: bool = False) -> StimulusSet:
         """Load the stimuli and make sure that those this protocol names are there.
@@ -245,16 +272,41 @@ def parse_protocol(text: str, *, name: str = "protocol", path: Path | None = Non
     return Protocol.from_source(source, path)
 
 
-def _check_step(protocol: Protocol, step: Trials, at: Sequence[int | str]) -> None:
-    for i, rating in enumerate(step.ratings):
+def _check_ratings(protocol: Protocol, names: Sequence[str], at: Sequence[int | str]) -> None:
+    for i, rating in enumerate(names):
         if rating not in protocol.ratings:
             hint = did_you_mean(rating, protocol.ratings)
             raise DuchenneError(f"{protocol.where(*at, 'ratings', i)}: no rating {rating!r}{hint}")
-    if step.max_repeats_of_category is not None and step.order == "fixed":
-        raise DuchenneError(
-            f"{protocol.where(*at, 'max_repeats_of_category')}: a fixed order cannot be constrained; "
-            "remove max_repeats_of_category or write order: random"
-        )
+
+
+def _check_step(protocol: Protocol, step: Trials, at: Sequence[int | str]) -> None:
+    _check_ratings(protocol, step.ratings, at)
+    for key in ("max_repeats_of_category", "balance_transitions"):
+        if getattr(step, key) and step.order != "random":
+            raise DuchenneError(
+                f"{protocol.where(*at, key)}: a {step.order} order cannot be constrained; remove {key} or "
+                "write order: random"
+            )
+
+
+def _check_counterbalance(protocol: Protocol) -> None:
+    names = [block.name for block in protocol.blocks]
+    seen: set[str] = set()
+    for i, group in enumerate(protocol.counterbalance):
+        for j, name in enumerate(group.blocks):
+            where = protocol.where("counterbalance", i, "blocks", j)
+            if name not in names:
+                raise DuchenneError(f"{where}: no block {name!r}{did_you_mean(name, names)}")
+            if name in seen:
+                raise DuchenneError(
+                    f"{where}: block {name!r} is named before; a block has one place"
+                )
+            seen.add(name)
+        if group.method == "full" and len(group.blocks) > MAX_FULL:
+            raise DuchenneError(
+                f"{protocol.where('counterbalance', i)}: {len(group.blocks)} blocks have too many orders; "
+                "write method: latin_square"
+            )
 
 
 def _library_path(name: str) -> Path:

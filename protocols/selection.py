@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duchenne.stimuli.errors import DuchenneError
+from duchenne.stimuli.stimulus import NORMS, OWN_MEASURES
 from duchenne.stimuli.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from duchenne.protocols.schema import Protocol, Trials
     from duchenne.stimuli.manifest import Stimulus, StimulusSet
+
+STILL_KINDS = ("image", "text")
+"""Kinds of stimulus that have no length of their own."""
 
 
 def pool(
@@ -48,6 +52,9 @@ def pool(
         chosen = tuple(s for s in chosen if s.category in select.categories)
     if select.kinds is not None:
         chosen = tuple(s for s in chosen if s.kind in select.kinds)
+    for name, wanted in select.measures.items():
+        _check_measure(protocol, chosen, name, (*at, "select", "measures", name))
+        chosen = tuple(s for s in chosen if wanted.holds(s.measure(name)))
     where = protocol.where(*at, "select")
     if not chosen:
         raise DuchenneError(f"{where}: no stimulus of {stimuli.name} is selected; widen `select`")
@@ -56,19 +63,46 @@ def pool(
             raise DuchenneError(
                 f"{where}: no stimulus of category {category!r} is left; widen `select`"
             )
-    if select.per_category is not None:
-        for category in {s.category: None for s in chosen}:
-            n = sum(s.category == category for s in chosen)
-            if n < select.per_category:
-                raise DuchenneError(
-                    f"{protocol.where(*at, 'select', 'per_category')}: category {category!r} has {n} "
-                    f"stimuli but {select.per_category} are to be drawn; lower per_category"
-                )
-    if step.duration_s is None and any(s.kind == "image" for s in chosen):
+    _check_numbers(protocol, chosen, step, at)
+    if step.duration_s is None and any(s.kind in STILL_KINDS for s in chosen):
         raise DuchenneError(
-            f"{protocol.where(*at)}: images are selected but duration_s does not say for how long"
+            f"{protocol.where(*at)}: images or texts are selected but duration_s does not say for how long"
         )
     return chosen
+
+
+def _check_numbers(
+    protocol: Protocol, chosen: Sequence[Stimulus], step: Trials, at: Sequence[int | str]
+) -> None:
+    """Refuse categories that are too small, and matching on numbers that are missing."""
+    select = step.select
+    if select.per_category is not None:
+        needed = select.per_category * (select.lists or 1)
+        for category in {s.category: None for s in chosen}:
+            n = sum(s.category == category for s in chosen)
+            if n < needed:
+                lists = f" for {select.lists} lists" if select.lists else ""
+                raise DuchenneError(
+                    f"{protocol.where(*at, 'select', 'per_category')}: category {category!r} has {n} "
+                    f"stimuli but {needed} are to be drawn{lists}; lower per_category"
+                )
+    for i, name in enumerate(select.match.by if select.match else ()):
+        _check_measure(protocol, chosen, name, (*at, "select", "match", "by", i))
+        missing = [s.id for s in chosen if s.measure(name) is None]
+        if missing:
+            raise DuchenneError(
+                f"{protocol.where(*at, 'select', 'match', 'by', i)}: {len(missing)} of {len(chosen)} stimuli "
+                f"have no {name} (first: {missing[0]}); they cannot be matched on it"
+            )
+
+
+def _check_measure(
+    protocol: Protocol, stimuli: Sequence[Stimulus], name: str, at: Sequence[int | str]
+) -> None:
+    known = {*NORMS, *OWN_MEASURES, *(key for s in stimuli for key in s.measures)}
+    if all(s.measure(name) is None for s in stimuli):
+        hint = did_you_mean(name, [key for key in known if key != name])
+        raise DuchenneError(f"{protocol.where(*at)}: no stimulus has a {name!r}{hint}")
 
 
 def _check_known(

@@ -57,7 +57,8 @@ def _message(details: ErrorDetails, source: YamlSource) -> str:
     given = details["input"]
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", context["expected"])
-        return f"{where}: unknown value {given!r}{did_you_mean(str(given), known)}"
+        hint = did_you_mean(str(given), known) if known else f"; write {context['expected']}"
+        return f"{where}: unknown value {given!r}{hint}"
     found = f", found {given!r}" if isinstance(given, (str, int, float, bool)) else ""
     text = text[0].lower() + text[1:].replace("Input", "input")
     text = text.removeprefix("input ") if text.startswith("input should") else text

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from duchenne.stimuli.errors import DuchenneError
+from duchenne.stimuli.pixels import load_rgb
 from duchenne.stimuli.stimulus import EXPRESSIONS
 from duchenne.stimuli.suggest import did_you_mean
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 
     from duchenne.stimuli.stimulus import Stimulus
 
-MAX_IMAGE_MEGAPIXELS = 100.0
 WHOLE_FILM_S = 60.0
 """Films up to this length are decoded whole; of longer ones the beginning and the end."""
 TAIL_S = 2.0
 MICROSECONDS = 1_000_000
 DURATION_TOLERANCE_S = 0.5
+MAX_DURATION_S = 4 * 3600.0
+"""No film or sound of an experiment is longer; more is a slip of the pen."""
+MAX_TEXT_CHARACTERS = 20_000
+UNEVEN_SHARE, UNEVEN_BY = 0.005, 0.05
+"""A film has a variable frame rate when more than 0.5 % of its frames last 5 % longer or
+shorter than usual."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,60 @@ def media_problems(stimuli: Iterable[Stimulus]) -> list[Problem]:
     return found
 
 
+def media_notes(stimuli: Iterable[Stimulus]) -> list[Problem]:
+    """Look for what does not stop a session but is rarely meant.
+
+    Returns
+    -------
+    list of Problem
+        Films of a variable frame rate; films without sound, unless the manifest's ``has_sound`` says 0; films
+        that have sound although it says 0; films and sounds that cannot be opened are left to
+        `media_problems`.
+    """
+    found = []
+    for stimulus in stimuli:
+        if stimulus.kind == "video" and stimulus.path.is_file():
+            where = str(stimulus.path)
+            found += [Problem(stimulus.id, what, where) for what in _film_notes(stimulus)]
+    return found
+
+
+def _film_notes(stimulus: Stimulus) -> Iterable[str]:
+    import av  # noqa: PLC0415 - not part of the core install
+
+    try:
+        with av.open(str(stimulus.path)) as container:
+            has_sound = bool(container.streams.audio)
+            times, tick_s = _frame_times(container)
+    except (av.error.FFmpegError, ValueError):
+        return
+    declared = stimulus.measures.get("has_sound")
+    if not has_sound and declared != 0:
+        yield "the film has no sound; if that is meant, write 0 in a column has_sound"
+    if has_sound and declared == 0:
+        yield "the film has sound although has_sound says 0; correct one of them"
+    steps = [b - a for a, b in itertools.pairwise(times)]
+    if len(steps) < 2:
+        return
+    usual = sorted(steps)[len(steps) // 2]
+    uneven = sum(abs(step - usual) > UNEVEN_BY * usual + 1.01 * tick_s for step in steps)
+    if uneven > UNEVEN_SHARE * len(steps):
+        yield (
+            f"the film has a variable frame rate ({uneven} of {len(steps)} intervals differ from "
+            f"{1000 * usual:.1f} ms); re-encode it at a constant rate"
+        )
+
+
+def _frame_times(container: InputContainer) -> tuple[list[float], float]:
+    """Return when the frames of a film are due (s), in order, and the tick of its clock (s)."""
+    if not container.streams.video:
+        return [], 0.0
+    stream = container.streams.video[0]
+    ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None)
+    tick_s = float(stream.time_base or 0)
+    return [tick * tick_s for tick in ticks], tick_s
+
+
 def file_sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
@@ -134,7 +194,9 @@ def _size_faults(stimulus: Stimulus) -> Iterable[str]:
             yield f"{name} is {value:g}; it must be above 0"
     if stimulus.luminance is not None and not 0.0 <= stimulus.luminance <= 1.0:
         yield f"luminance is {stimulus.luminance:g}; it must be from 0 to 1"
-    if stimulus.kind != "image" and stimulus.duration_s is None:
+    if stimulus.duration_s is not None and stimulus.duration_s > MAX_DURATION_S:
+        yield f"duration_s is {stimulus.duration_s:g}; more than {MAX_DURATION_S:g} cannot be meant"
+    if stimulus.kind in ("video", "audio") and stimulus.duration_s is None:
         yield f"no duration_s for this {stimulus.kind}; a schedule cannot be planned without it"
 
 
@@ -145,6 +207,8 @@ def _media_fault(stimulus: Stimulus) -> str | None:
     if file_sha256(path) != stimulus.sha256:
         return "the file has changed since the manifest was written (SHA-256 differs); restore it"
     try:
+        if stimulus.kind == "text":
+            return _text_fault(path)
         if stimulus.kind == "image":
             return _image_fault(stimulus)
         return _played_fault(stimulus)
@@ -154,23 +218,28 @@ def _media_fault(stimulus: Stimulus) -> str | None:
         ) from None
 
 
-def _image_fault(stimulus: Stimulus) -> str | None:
-    from PIL import Image  # noqa: PLC0415 - not part of the core install
-
+def _text_fault(path: Path) -> str | None:
+    content = path.read_bytes()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(stimulus.path) as image:
-                size = image.size
-                if size[0] * size[1] > MAX_IMAGE_MEGAPIXELS * 1e6:
-                    return (
-                        f"{size[0]} × {size[1]} pixels is too large to show; "
-                        f"reduce it below {MAX_IMAGE_MEGAPIXELS:g} megapixels"
-                    )
-                image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"cannot be decoded as an image ({_one_line(error)}); replace it"
-    return _size_mismatch(stimulus, *size)
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return (
+            f"line {line} is not UTF-8 text (byte 0x{content[error.start]:02x}); save it as UTF-8"
+        )
+    if not text.strip() or "\0" in text:
+        return "holds no words; write the text into it"
+    if len(text) > MAX_TEXT_CHARACTERS:
+        return f"has {len(text)} characters; more than {MAX_TEXT_CHARACTERS} do not fit a screen"
+    return None
+
+
+def _image_fault(stimulus: Stimulus) -> str | None:
+    try:
+        height_px, width_px = load_rgb(stimulus.path).shape[:2]
+    except DuchenneError as error:
+        return str(error).removeprefix(f"{stimulus.path}: ")
+    return _size_mismatch(stimulus, width_px, height_px)
 
 
 def _played_fault(stimulus: Stimulus) -> str | None:

@@ -5,12 +5,11 @@ A set is a folder with `manifest.tsv` (one row per stimulus) and `manifest.json`
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from duchenne.stimuli.checks import Problem, media_problems, value_problems
 from duchenne.stimuli.errors import DuchenneError
@@ -20,6 +19,8 @@ from duchenne.stimuli.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    import pandas as pd
 
 __all__ = ["COLUMNS", "EXPRESSIONS", "KINDS", "Kind", "Problem", "Stimulus", "StimulusSet"]
 
@@ -106,10 +107,16 @@ class StimulusSet:
         -------
         DataFrame
             Shape (n stimuli, `COLUMNS`). Missing numbers are NaN, missing texts None;
-            `width_px` and `height_px` are nullable integers.
+            `width_px` and `height_px` are nullable integers. Other numbers of the manifest follow
+            in columns of their own.
         """
+        import pandas as pd  # noqa: PLC0415 -- 75 MB that a recorder does not need
+
         rows = [{name: getattr(s, name) for name in COLUMNS} for s in self.stimuli]
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        others = dict.fromkeys(name for s in self.stimuli for name in s.measures)
+        for name in others:
+            frame[name] = [s.measures.get(name, math.nan) for s in self.stimuli]
         numeric = (
             "valence",
             "arousal",

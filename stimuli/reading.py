@@ -15,7 +15,7 @@ from duchenne.stimuli.stimulus import COLUMNS, KINDS, REQUIRED_COLUMNS, Kind, St
 from duchenne.stimuli.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MISSING = ("", "n/a")
 _NUMBERS = (
@@ -70,16 +70,17 @@ def read_manifest(path: Path) -> Manifest:
     DuchenneError
         There is no such file, it is not UTF-8 text, it lacks a required column, or it has no rows.
     """
-    manifest = _manifest_file(path)
+    manifest = manifest_file(path)
     rows = _rows(manifest, _text(manifest))
     folder = manifest.parent.resolve()
+    measured = _measure_columns([row for _, row in rows])
     stimuli: list[Stimulus] = []
     lines: dict[str, int] = {}
     problems: list[Problem] = []
     for line, row in rows:
         where = f"{manifest}:{line}"
         try:
-            stimulus = _stimulus(row, folder)
+            stimulus = _stimulus(row, folder, measured)
         except _RowError as error:
             problems.append(Problem(row.get("id") or "?", str(error), where))
             continue
@@ -93,7 +94,66 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(_set_name(manifest), folder, tuple(stimuli), tuple(problems))
 
 
-def _manifest_file(path: Path) -> Path:
+def read_cells(path: Path) -> tuple[Path, list[dict[str, str]]]:
+    """Return the file of a manifest and its rows as written, by column, for writing it again.
+
+    Parameters
+    ----------
+    path : Path
+        A `manifest.tsv`, or the folder that holds one.
+
+    Raises
+    ------
+    DuchenneError
+        As `read_manifest`.
+    """
+    manifest = manifest_file(path)
+    return manifest, [row for _, row in _rows(manifest, _text(manifest))]
+
+
+def read_codebook(manifest: Path) -> dict[str, Any]:
+    """Return the codebook beside a manifest; empty where there is none.
+
+    Raises
+    ------
+    DuchenneError
+        It is no JSON.
+    """
+    codebook = manifest.with_suffix(".json")
+    if not codebook.is_file():
+        return {}
+    try:
+        content = json.loads(codebook.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DuchenneError(
+            f"{codebook}: not a JSON codebook ({error}); correct it or remove it"
+        ) from None
+    return content if isinstance(content, dict) else {}
+
+
+def empty_categories(manifest: Manifest, path: Path) -> list[Problem]:
+    """Return the categories that the codebook declares but no stimulus has."""
+    entry = read_codebook(path).get("category")
+    levels = entry.get("Levels") if isinstance(entry, dict) else None
+    present = {s.category for s in manifest.stimuli}
+    where = str(path.with_suffix(".json"))
+    return [
+        Problem(
+            str(name), "this category of the codebook has no stimulus; add some or remove it", where
+        )
+        for name in levels or ()
+        if str(name) not in present
+    ]
+
+
+def manifest_file(path: Path) -> Path:
+    """Return the `manifest.tsv` that a path means.
+
+    Raises
+    ------
+    DuchenneError
+        There is none.
+    """
     manifest = path / "manifest.tsv" if path.is_dir() else path
     if not manifest.is_file():
         raise DuchenneError(
@@ -137,7 +197,21 @@ def _rows(manifest: Path, text: str) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _stimulus(row: Mapping[str, str], folder: Path) -> Stimulus:
+def _measure_columns(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the columns, other than our own, that hold nothing but numbers."""
+    others = [name for name in rows[0] if name and name not in COLUMNS]
+    return tuple(name for name in others if _all_numbers([row[name] for row in rows]))
+
+
+def _all_numbers(cells: Sequence[str]) -> bool:
+    given = [cell for cell in cells if cell not in MISSING]
+    try:
+        return bool(given) and all(math.isfinite(float(cell)) for cell in given)
+    except ValueError:
+        return False
+
+
+def _stimulus(row: Mapping[str, str], folder: Path, measured: Sequence[str] = ()) -> Stimulus:
     given = {name: row[name] for name in COLUMNS if row.get(name, "") not in MISSING}
     for name in REQUIRED_COLUMNS:
         if name not in given:
@@ -149,6 +223,7 @@ def _stimulus(row: Mapping[str, str], folder: Path) -> Stimulus:
         values["redistributable"] = _flag("redistributable", given["redistributable"])
     values["kind"] = _kind(given["kind"])
     values["sha256"] = given["sha256"].lower()
+    values["measures"] = {name: float(row[name]) for name in measured if row[name] not in MISSING}
     file = given["file"].replace("\\", "/")
     return Stimulus(**{**values, "file": file, "path": folder / PurePosixPath(file)})
 
@@ -187,16 +262,7 @@ def _flag(name: str, text: str) -> bool:
 
 
 def _set_name(manifest: Path) -> str:
-    codebook = manifest.with_suffix(".json")
     fallback = manifest.resolve().parent.name
-    if not codebook.is_file():
-        return fallback
-    try:
-        content = json.loads(codebook.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DuchenneError(
-            f"{codebook}: not a JSON codebook ({error}); correct it or remove it"
-        ) from None
-    about = content.get("StimulusSet") if isinstance(content, dict) else None
+    about = read_codebook(manifest).get("StimulusSet")
     name = about.get("Name") if isinstance(about, dict) else None
     return name if isinstance(name, str) and name else fallback

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -51,12 +51,30 @@ class Cross:
 
 
 @dataclass(frozen=True)
+class Disc:
+    """A filled circle."""
+
+    x_px: float
+    y_px: float
+    radius_px: float
+    rgb: Rgb = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Box:
     """A rectangle's outline."""
 
     rect_px: Rect
     rgb: Rgb
     width_px: float = 3.0
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A filled rectangle."""
+
+    rect_px: Rect
+    rgb: Rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +103,7 @@ def fit_rect(
     return (x - half_width, y - half_height, x + half_width, y + half_height)
 
 
-Shape: TypeAlias = Text | Cross | Box | Picture
+Shape: TypeAlias = Text | Cross | Disc | Box | Picture | Fill
 
 
 @dataclass(frozen=True)
@@ -105,7 +123,15 @@ class Click:
     lsl_time_s: float
 
 
-Input: TypeAlias = KeyPress | Click
+@dataclass(frozen=True)
+class Typed:
+    """A character was typed, as the keyboard's layout and an input method make it."""
+
+    text: str
+    lsl_time_s: float
+
+
+Input: TypeAlias = KeyPress | Click | Typed
 
 
 @dataclass(frozen=True)
@@ -143,7 +169,10 @@ class Loaded(Protocol):
 
     @property
     def finished(self) -> bool:
-        """True when a film has come to its end; an image never does."""
+        """True when a film or a sound has come to its end; an image never does."""
+
+    def report(self) -> dict[str, Any]:
+        """Say how it was played, as fields of its offset marker; empty for what has no course."""
 
     def close(self) -> None:
         """Free the memory; a second call does nothing."""
@@ -183,10 +212,16 @@ class Display(Protocol):
         """Draw these shapes, and nothing else, from the next flip on."""
 
     def show_stimulus(self, loaded: Loaded) -> None:
-        """Show a loaded stimulus, and nothing else, from the next flip on; a film starts there."""
+        """Show a loaded stimulus, and nothing else, from the next flip on; a film starts there.
+
+        A sound starts within that flip and leaves the picture as it is.
+        """
 
     def clear(self) -> None:
         """Show the plain background from the next flip on."""
+
+    def call_on_flip(self, action: Callable[[], object]) -> None:
+        """Call this once, within the next flip, as soon as its time has been taken."""
 
     def flip(self) -> Flip:
         """Draw, wait for the next refresh, and report it."""
@@ -205,6 +240,9 @@ class Display(Protocol):
 
     def click(self, x_px: float, y_px: float) -> None:
         """Click at a point on the participant's behalf, through the window's own mouse events."""
+
+    def type_text(self, text: str) -> None:
+        """Type characters on the participant's behalf, through the window's own text events."""
 
     def screenshot(self) -> npt.NDArray[np.uint8]:
         """Return what is on the screen, (height, width, 3) uint8."""

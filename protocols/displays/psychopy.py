@@ -1,6 +1,7 @@
-"""The display of real sessions: a PsychoPy window. The only module that imports PsychoPy.
+"""The display of real sessions: a PsychoPy window.
 
-Import it inside `duchenne.protocols.displays.environment.psychopy_environment`, with a screen present.
+Only this module, and `psychopy_media` and `sound` beside it, import PsychoPy. Import them inside
+`duchenne.protocols.displays.environment.psychopy_environment`, with a screen present.
 
 Timing. On a screen that waits for its refresh, the flip itself paces. Where it does not (a virtual
 screen, a driver without vertical sync), the flips are paced by a timer to a grid at the declared refresh
@@ -21,10 +22,9 @@ import numpy as np
 import psychopy
 import pyglet
 import pylsl
-from PIL import Image, ImageGrab, ImageOps
+from PIL import Image, ImageGrab
 from psychopy import event, visual
 from psychopy import logging as psychopy_logging
-from psychopy.visual.movies import MoviePlaybackError
 from pyglet.window import key as keys
 from pyglet.window import mouse as mouse_buttons
 
@@ -32,17 +32,28 @@ from duchenne.protocols.displays.base import (
     Box,
     Click,
     Cross,
+    Disc,
+    Fill,
     Flip,
     KeyPress,
     Picture,
     Text,
-    fit_rect,
+    Typed,
 )
 from duchenne.protocols.displays.pacing import RefreshGrid, wait_until
+from duchenne.protocols.displays.psychopy_media import (
+    LoadedFilm,
+    LoadedImage,
+    LoadedText,
+    place,
+    read_text,
+)
+from duchenne.protocols.displays.sound import LoadedSound, Playable, click
+from duchenne.protocols.layout import LETTER_HEIGHT
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     import numpy.typing as npt
@@ -58,6 +69,7 @@ FONT_FILES = tuple(
     str(Path(psychopy.__file__).parent / "assets" / "fonts" / f"NotoSans-{style}.ttf")
     for style in ("Regular", "Bold")
 )
+DISC_EDGES = 48
 SYNCED_TOLERANCE = 0.10
 """Flips that come this close to the declared interval (as a fraction) are paced by the screen."""
 
@@ -73,10 +85,18 @@ class PsychoPyDisplay:
         Declared refresh rate.
     background_grey : float, default 0.5
         sRGB grey level, 0 to 1.
+    foreground_grey : float, default 0
+        Of text stimuli.
     stimulus_height : float, default 0.8
         Height and width of the box that stimuli are fitted into, as a fraction of the screen's.
     virtual : bool, default False
         The screen is a virtual one that never waits for a refresh: pace by timer without measuring.
+    patch_px : Rect, optional
+        Where a photodiode looks: white in every flip that shows a stimulus, black in all others.
+    click_at_onset : bool, default False
+        Play a click in the flip at which a stimulus appears.
+    audio_latency_s : float, optional
+        Measured latency of the sound output, for the markers of sounds.
 
     Raises
     ------
@@ -91,32 +111,51 @@ class PsychoPyDisplay:
         *,
         refresh_hz: float = 60.0,
         background_grey: float = 0.5,
+        foreground_grey: float = 0.0,
         stimulus_height: float = 0.8,
         virtual: bool = False,
+        patch_px: Rect | None = None,
+        click_at_onset: bool = False,
+        audio_latency_s: float | None = None,
     ) -> None:
         self.width_px = width_px
         self.height_px = height_px
         self.refresh_hz = refresh_hz
         self._background = background_grey
+        self._foreground = foreground_grey
         self._box_px = (stimulus_height * width_px, stimulus_height * height_px)
         self._virtual = virtual
         self._win: Any = None
         self._stims: list[Any] = []
         self._made: dict[Shape, Any] = {}
-        self._film: _LoadedFilm | None = None
+        self._film: LoadedFilm | None = None
+        self._sound: LoadedSound | None = None
+        self._starting: list[Playable] = []
+        self._patch_px = patch_px
+        self._patch: tuple[Any, Any] | None = None
+        self._stimulus_is_shown = False
+        self._click_at_onset = click_at_onset
+        self._click: Playable | None = None
+        self._audio_latency_s = audio_latency_s
         self._inputs: list[Input] = []
         self._pointer = (-1.0, -1.0)
         self._last_flip_s = math.nan
         self._stamp_s = math.nan
+        self._action: Callable[[], object] | None = None
         self._grid: RefreshGrid | None = None
         self._measured_hz = math.nan
         self._fullscreen = False
 
     def __enter__(self) -> Self:
         self._open()
+        if self._patch_px is not None:
+            self._patch = (self._square(0.0), self._square(1.0))
+        if self._click_at_onset:
+            self._click = Playable(click(), self._audio_latency_s)
         handle = self._win.winHandle
         handle.push_handlers(
             on_key_press=self._on_key,
+            on_text=self._on_text,
             on_mouse_press=self._on_mouse,
             on_mouse_motion=self._on_motion,
             on_close=self._on_close,
@@ -146,6 +185,8 @@ class PsychoPyDisplay:
             "pacing": "vsync" if self._grid is None else "timer",
             "measured_flip_hz": round(self._measured_hz, 2),
             "virtual": self._virtual,
+            **({} if self._patch_px is None else {"photodiode_patch_px": list(self._patch_px)}),
+            **({} if self._click is None else self._click.latency.fields()),
         }
 
     # What is drawn
@@ -156,43 +197,79 @@ class PsychoPyDisplay:
         Raises
         ------
         DuchenneError
-            It cannot be read, or is a sound.
+            It cannot be read or played.
         """
         screen_px = (float(self.width_px), float(self.height_px))
-        if stimulus.kind == "image":
-            return _LoadedImage(self._win, stimulus, self._box_px, screen_px)
-        if stimulus.kind == "video":
-            return _LoadedFilm(self._win, stimulus, self._box_px, screen_px)
+        kind = str(stimulus.kind)
+        if kind == "image":
+            return LoadedImage(self._win, stimulus, self._box_px, screen_px)
+        if kind == "video":
+            return LoadedFilm(self._win, stimulus, self._box_px, screen_px)
+        if kind == "audio":
+            return LoadedSound(stimulus, screen_px, self._audio_latency_s)
+        if kind == "text":
+            return self._load_text(stimulus)
         raise DuchenneError(
-            f"{stimulus.path}: this display shows images and films, not {stimulus.kind}; "
-            f"take {stimulus.id!r} out of the protocol"
+            f"{stimulus.path}: this display cannot show {kind}; take {stimulus.id!r} out of the protocol"
         )
+
+    def _load_text(self, stimulus: Stimulus) -> LoadedText:
+        x, y = self.width_px / 2, self.height_px / 2
+        half_width, half_height = self._box_px[0] / 2, self._box_px[1] / 2
+        text = Text(
+            read_text(stimulus),
+            x,
+            y,
+            LETTER_HEIGHT * self.height_px,
+            self._box_px[0],
+            (self._foreground,) * 3,
+        )
+        rect_px = (x - half_width, y - half_height, x + half_width, y + half_height)
+        return LoadedText(stimulus, self._stim(text), rect_px)
 
     def show(self, shapes: Sequence[Shape]) -> None:
         """Draw these shapes, and nothing else, from the next flip on."""
-        self._leave_film()
+        self._leave_stimulus()
         kept = {shape: self._made.get(shape) or self._stim(shape) for shape in shapes}
         self._made = kept
         self._stims = [kept[shape] for shape in shapes]
 
     def show_stimulus(self, loaded: Loaded) -> None:
-        """Show a loaded stimulus, and nothing else, from the next flip on; a film starts there."""
-        self._leave_film()
-        if isinstance(loaded, _LoadedFilm):
+        """Show a loaded stimulus, and nothing else, from the next flip on; a film starts there.
+
+        A sound starts within that flip and leaves the picture as it is.
+        """
+        self._leave_stimulus()
+        if isinstance(loaded, LoadedFilm):
             self._stims, self._film = [], loaded
-        elif isinstance(loaded, _LoadedImage):
+        elif isinstance(loaded, (LoadedImage, LoadedText)):
             self._stims = [loaded.stim]
+        elif isinstance(loaded, LoadedSound):
+            self._sound = loaded
+            self._starting.append(loaded.playable)
         else:
             raise TypeError(f"not loaded by this display: {loaded!r}")
+        self._stimulus_is_shown = True
+        if self._click is not None:
+            self._starting.append(self._click)
 
     def clear(self) -> None:
         """Show the plain background from the next flip on."""
         self.show(())
 
-    def _leave_film(self) -> None:
+    def _leave_stimulus(self) -> None:
+        self._stimulus_is_shown = False
+        self._starting.clear()
         if self._film is not None:
             self._film.stop()
             self._film = None
+        if self._sound is not None:
+            self._sound.close()
+            self._sound = None
+
+    def call_on_flip(self, action: Callable[[], object]) -> None:
+        """Call this once, within the next flip, as soon as its time has been taken."""
+        self._action = action
 
     def flip(self) -> Flip:
         """Draw, wait for the next refresh, and report it."""
@@ -201,6 +278,8 @@ class PsychoPyDisplay:
             film.draw()
         for stim in self._stims:
             stim.draw()
+        if self._patch is not None:
+            self._patch[self._stimulus_is_shown].draw()
         if self._grid is not None:
             pyglet.gl.glFinish()  # have it drawn before the wait, so that the swap comes on time
             due_s = self._grid.take(pylsl.local_clock())
@@ -247,6 +326,10 @@ class PsychoPyDisplay:
         symbol = getattr(keys, f"_{name}" if name.isdigit() else name.upper())
         self._win.winHandle.dispatch_event("on_key_press", symbol, 0)
 
+    def type_text(self, text: str) -> None:
+        """Type characters on the participant's behalf, through the window's own text events."""
+        self._win.winHandle.dispatch_event("on_text", text)
+
     def click(self, x_px: float, y_px: float) -> None:
         """Click at a point on the participant's behalf, through the window's own mouse events."""
         x, y = round(x_px), round(self.height_px - y_px)
@@ -258,6 +341,9 @@ class PsychoPyDisplay:
         name = keys.symbol_string(symbol).lower().removeprefix("num_").lstrip("_")
         name = "return" if name == "enter" else name
         self._inputs.append(KeyPress(name, pylsl.local_clock()))
+
+    def _on_text(self, text: str) -> None:
+        self._inputs += [Typed(c, pylsl.local_clock()) for c in text if c.isprintable()]
 
     def _on_mouse(self, x: int, y: int, button: int, _modifiers: int) -> None:
         self._on_motion(x, y, 0, 0)
@@ -309,6 +395,11 @@ class PsychoPyDisplay:
 
     def _on_flip(self) -> None:
         self._stamp_s = pylsl.local_clock()
+        if self._action is not None:
+            action, self._action = self._action, None
+            action()
+        while self._starting:
+            self._starting.pop().play()
 
     def _stim(self, shape: Shape) -> Any:
         if isinstance(shape, Text):
@@ -321,6 +412,10 @@ class PsychoPyDisplay:
             )
         if isinstance(shape, Cross):
             return self._cross(shape)
+        if isinstance(shape, Fill):
+            return self._fill(shape)
+        if isinstance(shape, Disc):
+            return self._disc(shape)
         return self._outline(shape)
 
     def _text(self, text: Text) -> Any:
@@ -350,6 +445,29 @@ class PsychoPyDisplay:
             autoLog=False,
         )
 
+    def _disc(self, disc: Disc) -> Any:
+        return visual.Circle(
+            self._win,
+            radius=disc.radius_px,
+            edges=DISC_EDGES,
+            pos=(disc.x_px - self.width_px / 2, self.height_px / 2 - disc.y_px),
+            fillColor=_colour(disc.rgb),
+            lineColor=None,
+            autoLog=False,
+        )
+
+    def _fill(self, fill: Fill) -> Any:
+        position, (width, height) = self._place(fill.rect_px)
+        x, y = width / 2, height / 2
+        return visual.ShapeStim(
+            self._win,
+            vertices=[(-x, -y), (x, -y), (x, y), (-x, y)],
+            pos=position,
+            fillColor=_colour(fill.rgb),
+            lineColor=None,
+            autoLog=False,
+        )
+
     def _outline(self, box: Box) -> Any:
         position, (width, height) = self._place(box.rect_px)
         loops = []
@@ -366,115 +484,20 @@ class PsychoPyDisplay:
         )
 
     def _place(self, rect_px: Rect) -> tuple[tuple[float, float], tuple[float, float]]:
-        return _place(rect_px, (self.width_px, self.height_px))
+        return place(rect_px, (self.width_px, self.height_px))
 
-
-class _LoadedImage:
-    """An image as a texture, reduced beforehand where it is larger than its place."""
-
-    def __init__(
-        self,
-        win: Any,
-        stimulus: Stimulus,
-        box_px: tuple[float, float],
-        screen_px: tuple[float, float],
-    ) -> None:
-        self.stimulus = stimulus
-        self.finished = False
-        try:
-            with Image.open(stimulus.path) as file:
-                image = ImageOps.exif_transpose(file).convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:
-            raise DuchenneError(
-                f"{stimulus.path}: cannot be read as an image ({error}); replace it"
-            ) from None
-        self.rect_px = fit_rect(image.width, image.height, box_px, screen_px)
-        position, size = _place(self.rect_px, screen_px)
-        if image.width > size[0]:
-            image = image.resize((round(size[0]), round(size[1])), Image.Resampling.LANCZOS)
-        self.stim: Any = visual.ImageStim(
-            win, image=image, pos=position, size=size, interpolate=True, autoLog=False
+    def _square(self, grey: float) -> Any:
+        assert self._patch_px is not None
+        position, (width, height) = self._place(self._patch_px)
+        return visual.Rect(
+            self._win,
+            width=width,
+            height=height,
+            pos=position,
+            fillColor=_colour((grey,) * 3),
+            lineColor=None,
+            autoLog=False,
         )
-
-    def close(self) -> None:
-        """Free the texture."""
-        if self.stim is not None:
-            self.stim.clearTextures()
-            self.stim = None
-
-
-class _LoadedFilm:
-    """A film whose first frame is in a texture and whose decoder waits for the first flip.
-
-    Sound is played by SDL. The frame shown is known from its presentation time (`MovieStim.pts`).
-    """
-
-    def __init__(
-        self,
-        win: Any,
-        stimulus: Stimulus,
-        box_px: tuple[float, float],
-        screen_px: tuple[float, float],
-    ) -> None:
-        self.stimulus = stimulus
-        try:
-            self._movie: Any = visual.MovieStim(
-                win, str(stimulus.path), units="pix", autoStart=False, autoLog=False
-            )
-        except (MoviePlaybackError, RuntimeError, OSError, ValueError) as error:
-            raise DuchenneError(
-                f"{stimulus.path}: cannot be played ({error}); convert it, for example to H.264 in MP4"
-            ) from None
-        # Where no new frame is due, the last one stays, instead of the flip waiting for the decoder.
-        self._movie._player._maxGetFrameAttempts = 0  # noqa: SLF001 - PsychoPy has no other way
-        width_px, height_px = self._movie.frameSize
-        self.rect_px = fit_rect(width_px, height_px, box_px, screen_px)
-        self._movie.pos, self._movie.size = _place(self.rect_px, screen_px)
-        self._rate_hz = float(self._movie.frameRate)
-
-    @property
-    def finished(self) -> bool:
-        """True when the last frame has had its time."""
-        return self._movie is None or bool(self._movie.isFinished)
-
-    @property
-    def time_s(self) -> float:
-        """Presentation time of the frame drawn last, seconds into the film."""
-        return float(self._movie.pts)
-
-    @property
-    def frame(self) -> int:
-        """Index of the frame drawn last, from 0."""
-        return round(self.time_s * self._rate_hz)
-
-    def draw(self) -> None:
-        """Draw the frame that is due."""
-        self._movie.draw()
-
-    def start(self) -> None:
-        """Play from the first frame, which has just appeared; nothing if it plays already."""
-        if self._movie.isNotStarted:
-            self._movie.play(log=False)
-
-    def stop(self) -> None:
-        """Stop picture and sound where they are."""
-        if self._movie is not None and self._movie.isPlaying:
-            self._movie.pause(log=False)
-
-    def close(self) -> None:
-        """Stop the sound and free the decoder."""
-        if self._movie is not None:
-            self._movie.unload(log=False)
-            self._movie = None
-
-
-def _place(
-    rect_px: Rect, screen_px: tuple[float, float]
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return centre (origin in the middle, y upwards) and size of a rectangle."""
-    x0, y0, x1, y1 = rect_px
-    centre = ((x0 + x1) / 2 - screen_px[0] / 2, screen_px[1] / 2 - (y0 + y1) / 2)
-    return centre, (x1 - x0, y1 - y0)
 
 
 def _colour(rgb: Rgb) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from duchenne.protocols.displays.base import Shape
     from duchenne.protocols.plan import Step
     from duchenne.protocols.schema import Protocol as ProtocolFile
-    from duchenne.stimuli.manifest import Stimulus
+    from duchenne.stimuli.manifest import Stimulus, StimulusSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,5 +52,7 @@ class StepKind(Protocol):
             By Escape or by the operator.
         """
 
-    def views(self, protocol: ProtocolFile, step: Step) -> Iterator[ScreenView]:
+    def views(
+        self, protocol: ProtocolFile, stimuli: StimulusSet, step: Step
+    ) -> Iterator[ScreenView]:
         """Yield every different screen that the step may show."""

@@ -1,88 +1,150 @@
-"""A rating after a stimulus: the scale, the answer by key or mouse, the time it took."""
+"""Ratings: the scale, the answer by key, mouse or typing, and the time it took."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from duchenne.protocols.displays.base import Click, KeyPress
-from duchenne.protocols.ratings import SamScale
+from duchenne.protocols.displays.base import Click
+from duchenne.protocols.layout import Layout
 from duchenne.protocols.responders import Prompt
+from duchenne.protocols.scales.registry import dimension, passed, result, scale_of
+from duchenne.protocols.steps.base import ScreenView
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from duchenne.protocols.course import Course
-    from duchenne.protocols.displays.base import Input
+    from duchenne.protocols.displays.base import Input, Shape
+    from duchenne.protocols.parts_ratings import Rating
+    from duchenne.protocols.plan import Step
+    from duchenne.protocols.scales.base import Draft, Scale
     from duchenne.protocols.schema import Protocol
     from duchenne.protocols.stage import Stage
-    from duchenne.stimuli.manifest import Stimulus
+    from duchenne.stimuli.manifest import Stimulus, StimulusSet
 
 FEEDBACK_S = 0.25
-"""How long a chosen rating stays marked before the session goes on."""
+"""How long a chosen answer stays marked before the session goes on."""
 
 
-def rating_screen(protocol: Protocol, name: str) -> SamScale:
-    """Return the layout of one of a protocol's ratings."""
-    rating, screen = protocol.ratings[name], protocol.screen
-    return SamScale(
-        rating.dimension,
-        rating.question,
-        screen.width_px,
-        screen.height_px,
-        screen.background_grey,
-        screen.foreground_grey,
-    )
+@dataclass(frozen=True)
+class Asked:
+    """One question, as it is asked and marked.
+
+    Attributes
+    ----------
+    rating : Rating
+    scale_name : str
+        What the markers call it.
+    prompt_id : str
+        What the simulated participant knows it by.
+    stimulus : Stimulus or None
+        What it is about.
+    above : sequence of Shape
+        Drawn besides the scale.
+    fields : mapping
+        Further fields of the markers.
+    """
+
+    rating: Rating
+    scale_name: str
+    prompt_id: str
+    stimulus: Stimulus | None = None
+    above: Sequence[Shape] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def ask(course: Course, name: str, stimulus: Stimulus) -> None:
-    """Show a rating and mark its onset and the answer, or that none came in time."""
-    stage, display = course.stage, course.display
-    rating = course.protocol.ratings[name]
-    scale = rating_screen(course.protocol, name)
+@dataclass(frozen=True)
+class RatingKind:
+    """Ratings of the protocol that belong to no stimulus."""
+
+    def run(self, course: Course, step: Step) -> None:
+        """Ask them in order."""
+        course.stage.context = {"block": step.block, "phase": "rating"}
+        for name in step.content["ratings"]:
+            ask(course, Asked(course.protocol.ratings[name], name, f"{step.block}-{name}"))
+        course.display.clear()
+        course.stage.next_flip()
+
+    def views(self, protocol: Protocol, stimuli: StimulusSet, step: Step) -> Iterator[ScreenView]:
+        """Yield each scale, unanswered."""
+        for name in step.content["ratings"]:
+            yield rating_view(protocol, name)
+
+
+def rating_view(protocol: Protocol, name: str) -> ScreenView:
+    """Return the screen of one of a protocol's ratings."""
+    return ScreenView(f"rating-{name}", rating_shapes(protocol, name))
+
+
+def rating_shapes(protocol: Protocol, name: str) -> list[Shape]:
+    """Return what one of a protocol's ratings looks like before an answer."""
+    scale = scale_of(protocol.ratings[name], Layout.of(protocol.screen))
+    return scale.shapes(scale.start())
+
+
+def ask_about(course: Course, name: str, stimulus: Stimulus) -> None:
+    """Ask one of the protocol's ratings about the stimulus of the present trial."""
+    stage = course.stage
     stage.context["phase"] = "rating"
-    display.show(scale.shapes())
+    asked = Asked(course.protocol.ratings[name], name, stage.context["presentation_id"], stimulus)
+    ask(course, asked)
+
+
+def ask(course: Course, asked: Asked) -> Any:
+    """Show a question, mark its onset and the answer or that none came in time; return the answer."""
+    stage, display, rating = course.stage, course.display, asked.rating
+    scale = scale_of(rating, course.layout)
+    fields = {"scale": asked.scale_name, "dimension": dimension(rating), **asked.fields}
+    display.show([*scale.shapes(scale.start()), *asked.above])
     display.show_pointer(True)
+    stage.expect("rating_onset")
     onset_s = stage.next_flip().lsl_time_s
-    asked: dict[str, Any] = {"scale": name, "dimension": rating.dimension}
-    stage.push("rating_onset", onset_s, **asked)
-    stage.prompt(Prompt("rating", stage.context["presentation_id"], rating, stimulus), scale)
+    stage.push("rating_onset", onset_s, **fields)
+    prompt = Prompt("rating", asked.prompt_id, rating, asked.stimulus, asked.scale_name)
+    stage.prompt(prompt, scale)
     end_s = None if rating.timeout_s is None else onset_s + rating.timeout_s
-    value, answer = _await_choice(stage, scale, end_s)
+    draft, answer = await_answer(stage, scale, end_s, asked.above)
     stage.forget_prompt()
+    value = None if answer is None else result(scale, draft)
+    check = passed(rating, value)
+    fields |= {} if check is None else {"passed": check}
     if answer is None:
-        stage.push("rating_response", **asked, value=None, rt_s=None, device="timeout")
+        stage.push("rating_response", **fields, value=None, rt_s=None, device="timeout")
     else:
         stage.push(
             "rating_response",
             answer.lsl_time_s,
-            **asked,
+            **fields,
             value=value,
             rt_s=round(answer.lsl_time_s - onset_s, 4),
             device="mouse" if isinstance(answer, Click) else "keyboard",
         )
-        display.show(scale.shapes(chosen=value))
+        display.show([*scale.shapes(draft), *asked.above])
         stage.hold_until(stage.next_flip().lsl_time_s + FEEDBACK_S)
     display.show_pointer(False)
+    return value
 
 
-def _await_choice(
-    stage: Stage, scale: SamScale, end_s: float | None
-) -> tuple[int | None, Input | None]:
-    """Flip until a step is chosen or the time is over, marking the one under the mouse."""
-    hover = None
+def await_answer(
+    stage: Stage, scale: Scale, end_s: float | None, above: Sequence[Shape] = ()
+) -> tuple[Draft, Input | None]:
+    """Flip until an answer is given or the time is over, showing what has been entered.
+
+    Returns
+    -------
+    Draft, Input or None
+        What was entered, and the key or click that completed it; None where time ran out.
+    """
+    draft, hover = scale.start(), None
     while end_s is None or stage.more_before(end_s):
         stage.next_flip()
-        for answer in stage.inputs:
-            value = _choice(answer, scale)
-            if value is not None:
-                return value, answer
-        under = scale.value_at(*stage.display.pointer())
-        if under != hover:
-            hover = under
-            stage.display.show(scale.shapes(hover=hover))
-    return None, None
-
-
-def _choice(answer: Input, scale: SamScale) -> int | None:
-    """Return the step that a key or a click chooses, if any."""
-    if isinstance(answer, KeyPress):
-        return int(answer.name) if answer.name in set("123456789") else None
-    return scale.value_at(answer.x_px, answer.y_px)
+        before = (draft, hover)
+        for entry in stage.inputs:
+            draft = scale.react(draft, entry)
+            if draft.done:
+                return draft, entry
+        hover = scale.hover(*stage.display.pointer())
+        if (draft, hover) != before:
+            stage.display.show([*scale.shapes(draft, hover), *above])
+    return draft, None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from duchenne.protocols.layout import Layout
 from duchenne.protocols.steps.base import ScreenView
-from duchenne.protocols.steps.rating import ask, rating_screen
+from duchenne.protocols.steps.fixation import fixate, fixation_views
+from duchenne.protocols.steps.rating import ask_about, rating_view
+from duchenne.protocols.tally import StimulusLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
     from duchenne.protocols.displays.base import Loaded
     from duchenne.protocols.plan import Step, Trial
     from duchenne.protocols.schema import Protocol
-    from duchenne.stimuli.manifest import Stimulus
+    from duchenne.stimuli.manifest import Stimulus, StimulusSet
 
-LATE = 1.5
-"""A flip more than this many refresh periods after the one before came late."""
 FILM_GRACE_S = 0.25
 """Films start some frames late; they may run over by this much to come to their end."""
 
@@ -41,10 +41,13 @@ class TrialKind:
             "stimulus": stimulus.id,
             "presentation_id": course.presentation_id(trial),
         }
-        _fixation(course, trial)
-        _stimulus(course, trial, stimulus, loaded)
+        due_s = fixate(course, step, stimulus, loaded)
+        _stimulus(course, trial, stimulus, loaded, due_s)
+        if trial.post_s > 0:
+            stage.context["phase"] = "post"
+            stage.hold_until(stage.flip.lsl_time_s + trial.post_s)
         for name in trial.ratings:
-            ask(course, name, stimulus)
+            ask_about(course, name, stimulus)
         stage.context["phase"] = "iti"
         course.display.clear()
         end_s = stage.next_flip().lsl_time_s + trial.iti_s
@@ -52,55 +55,58 @@ class TrialKind:
             course.media.load(course.next_trial)
         stage.hold_until(end_s)
 
-    def views(self, protocol: Protocol, step: Step) -> Iterator[ScreenView]:
+    def views(self, protocol: Protocol, stimuli: StimulusSet, step: Step) -> Iterator[ScreenView]:
         """Yield the cross, the stimulus and the ratings."""
         trial = step.trial
         assert trial is not None
-        yield ScreenView("fixation", [Layout.of(protocol.screen).cross()])
-        yield ScreenView("stimulus", stimulus=protocol.stimulus_set()[trial.stimulus_id])
+        yield from fixation_views(protocol, stimuli[trial.stimulus_id], step)
+        yield ScreenView("stimulus", stimulus=stimuli[trial.stimulus_id])
         for name in trial.ratings:
-            yield ScreenView(f"rating-{name}", rating_screen(protocol, name).shapes())
+            yield rating_view(protocol, name)
 
 
-def _fixation(course: Course, trial: Trial) -> None:
-    stage = course.stage
-    stage.context["phase"] = "fixation"
-    cross = course.layout.cross()
-    course.display.show([cross])
-    stage.onset("fixation_onset", "fixation_offset", position_px=[cross.x_px, cross.y_px])
-    stage.hold_until(stage.flip.lsl_time_s + trial.fixation_s)
-
-
-def _stimulus(course: Course, trial: Trial, stimulus: Stimulus, loaded: Loaded) -> None:
-    stage, tally = course.stage, course.tally
+def _stimulus(
+    course: Course, trial: Trial, stimulus: Stimulus, loaded: Loaded, due_s: float
+) -> None:
+    stage, period_s = course.stage, 1.0 / course.display.refresh_hz
+    log = StimulusLog(loaded, period_s, course.tally)
     course.display.show_stimulus(loaded)
-    stage.offset()
+    stage.offset(then="stimulus_onset")
+    delay_s = stage.flip.lsl_time_s - due_s
+    x0, y0, x1, y1 = loaded.rect_px
     stage.context["phase"] = "stimulus"
     stage.opened(
         "stimulus_onset",
         "stimulus_offset",
+        ending=lambda: log.ended(stage.flip),
         kind=stimulus.kind,
         category=stimulus.category,
         file=stimulus.file,
-        rect_px=[round(edge, 2) for edge in loaded.rect_px],
+        rect_px=[round(edge, 2) for edge in loaded.rect_px] if x1 > x0 and y1 > y0 else None,
         planned_duration_s=trial.duration_s,
+        onset_delay_s=round(delay_s, 5),
     )
-    _tell_frame(course, trial)
+    course.tally.add_onset(delay_s, period_s)
+    log.begun(stage.flip)
+    _tell_flip(course, trial)
     end_s = stage.flip.lsl_time_s + trial.duration_s
     end_s += FILM_GRACE_S if stimulus.kind == "video" else 0.0
     while stage.more_before(end_s) and not loaded.finished:
         stage.next_flip()
-        _tell_frame(course, trial)
-        tally.n_stimulus_flips += 1
-        tally.n_late_flips += stage.flip.interval_s * course.display.refresh_hz > LATE
-    tally.n_trials += 1
+        _tell_flip(course, trial)
+        log.flipped(stage.flip)
     course.display.clear()
     stage.offset()
+    course.tally.add(log)
 
 
-def _tell_frame(course: Course, trial: Trial) -> None:
+def _tell_flip(course: Course, trial: Trial) -> None:
+    """Say on ShownFrames what the last flip showed; NaN where that was no film."""
     flip = course.stage.flip
-    if flip.media_frame is not None and flip.media_time_s is not None:
-        course.shown_frames.push(
-            trial.trial, flip.media_frame, flip.media_time_s, flip.interval_s, flip.lsl_time_s
-        )
+    course.shown_frames.push(
+        trial.trial,
+        math.nan if flip.media_frame is None else flip.media_frame,
+        math.nan if flip.media_time_s is None else flip.media_time_s,
+        flip.interval_s,
+        flip.lsl_time_s,
+    )

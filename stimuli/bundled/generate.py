@@ -32,7 +32,7 @@ from duchenne.stimuli.bundled import (
 from duchenne.stimuli.checks import file_sha256
 from duchenne.stimuli.errors import DuchenneError, UsageError
 from duchenne.stimuli.luminance import relative_luminance
-from duchenne.stimuli.stimulus import COLUMNS, EXPRESSIONS
+from duchenne.stimuli.stimulus import COLUMNS, EXPRESSIONS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -190,7 +190,7 @@ def _codebook() -> dict[str, Any]:
     columns: dict[str, Any] = {
         "id": {"Description": "Unique name of the stimulus"},
         "file": {"Description": "Path of the file, relative to this folder"},
-        "kind": {"Description": "How it is presented", "Levels": ["image", "video", "audio"]},
+        "kind": {"Description": "How it is presented", "Levels": list(KINDS)},
         "category": {
             "Description": "Cell of the design",
             "Levels": {

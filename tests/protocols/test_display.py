@@ -5,55 +5,20 @@ PsychoPy and its OpenGL context stay in a process once imported; each check here
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import textwrap
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support.presentation import write_protocol
+from support.display_process import in_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     shutil.which("Xvfb") is None or find_spec("psychopy") is None, reason="needs Xvfb and PsychoPy"
 )
-PRELUDE = """
-import json, sys
-import numpy as np
-import pylsl
-from duchenne.protocols.displays.base import *
-from duchenne.protocols.present import open_display
-from duchenne.protocols.ratings import SamScale
-from duchenne.protocols.schema import load_protocol
-from support.presentation import read_burnt_in
-protocol = load_protocol(sys.argv[1])
-stimuli = protocol.stimulus_set()
-result = {}
-with open_display(protocol, headless=True) as display:
-"""
-
-
-def in_process(tmp_path: Path, script: str) -> dict[str, Any]:
-    """Run lines with an open `display`; return what they left in `result`."""
-    code = (
-        PRELUDE + textwrap.indent(textwrap.dedent(script), "    ") + "\nprint(json.dumps(result))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(write_protocol(tmp_path))],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
 
 
 def test_flips_are_paced_to_the_declared_rate_and_stamped_at_the_flip(tmp_path: Path):

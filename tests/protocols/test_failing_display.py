@@ -41,6 +41,9 @@ class Shown:
     def __init__(self, stimulus: Stimulus) -> None:
         self.stimulus = stimulus
 
+    def report(self) -> dict[str, Any]:
+        return {}
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -169,8 +169,11 @@ def test_shown_frames_follow_the_film(whole_session: dict[str, Any]):
         )
         for e in ("stimulus_onset", "stimulus_offset")
     )
-    trial, frame, media_s, interval_s = shown.T
-    assert set(trial) == {2}
+    pictures = shown[:, 0] != 2
+    assert set(shown[:, 0]) == {1, 2, 3}  # every flip of every stimulus
+    assert np.isnan(shown[pictures, 1:3]).all()
+    shown, stamps = shown[~pictures], stamps[~pictures]
+    _, frame, media_s, interval_s = shown.T
     assert stamps[0] == onset
     assert frame[0] == 0
     assert (stamps < offset).all()
@@ -181,7 +184,26 @@ def test_shown_frames_follow_the_film(whole_session: dict[str, Any]):
     lag_s = (stamps - onset) - media_s
     assert np.median(lag_s[10:]) < 0.15
     assert np.diff(stamps) == pytest.approx(interval_s[1:], abs=1e-9)
-    assert np.median(interval_s) == pytest.approx(PERIOD_S, abs=5e-4)
+    assert np.median(interval_s) == pytest.approx(PERIOD_S, abs=3e-3)
+
+
+def test_offsets_and_the_end_say_how_it_went(whole_session: dict[str, Any]):
+    markers = whole_session["markers"]
+    onsets = [m for m in markers if m["event"] == "stimulus_onset"]
+    assert all(abs(m["onset_delay_s"]) < 0.1 for m in onsets)
+    red, film, _ = [m for m in markers if m["event"] == "stimulus_offset"]
+    shown = whole_session["shown"]
+    assert red["n_flips"] + 1 == np.count_nonzero(shown[:, 0] == 1)  # the onset is one more
+    assert red["n_flips"] + red["n_dropped_flips"] == pytest.approx(42, abs=4)
+    assert red["longest_flip_s"] >= PERIOD_S - 0.001
+    assert film["film_frames"] == FILM_FRAMES
+    assert film["film_length_s"] == pytest.approx(1.5, abs=0.01)
+    assert film["film_end"] in ("on time", "late")  # late on a busy machine
+    assert film["n_frames_shown"] + film["n_frames_missed"] == FILM_FRAMES
+    assert "audio_start_s" in film
+    end = markers[-1]
+    assert (end["n_trials"], end["n_films"], end["n_films_early"]) == (3, 1, 0)
+    assert end["n_stimulus_flips"] == len(shown) - 3
 
 
 def test_escape_at_a_stimulus_aborts_with_everything_closed(tmp_path: Path, unique_name: str):
@@ -264,12 +286,21 @@ def test_the_operator_pauses_resumes_and_aborts(tmp_path: Path, unique_name: str
         time.sleep(0.5)
         presentation.say("resume")
         resume = presentation.wait_for_marker("resume")
-        presentation.wait_for_marker("fixation_onset")
+        presentation.wait_for_marker("stimulus_onset")
+        presentation.say("recalibrate")
+        presentation.say("skip")
+        cut = presentation.wait_for_marker("stimulus_offset")
+        skip = presentation.wait_for_marker("skip")
+        note = presentation.wait_for_marker("note")
+        after = presentation.wait_for_marker("fixation_onset")
         presentation.say("abort the participant felt unwell")
         abort = presentation.wait_for_marker("abort")
         presentation.wait_for_marker("session_end")
         assert presentation.wait(20) == 3
     assert resume["lsl_time_s"] - pause["lsl_time_s"] > 0.4
+    assert (cut["trial"], cut["cut_short"], skip["trial"], skip["step"]) == (1, "skip", 1, "trial")
+    assert after["trial"] == 2
+    assert "calibration" in note["text"]
     assert abort["reason"] == "the participant felt unwell"
 
 

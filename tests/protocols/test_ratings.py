@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from duchenne.protocols.displays.base import Box
-from duchenne.protocols.parts import Rating
+from duchenne.protocols.parts_ratings import SamRating
 from duchenne.protocols.ratings import STEPS, SamScale, manikin, manikin_row
 from duchenne.protocols.responders import Prompt, SimulatedRater
 from duchenne.stimuli.manifest import Stimulus
@@ -44,7 +44,7 @@ def test_the_chosen_step_is_framed_rather_than_the_one_under_the_mouse():
     assert not [s for s in scale.shapes() if isinstance(s, Box)]
 
 
-@pytest.mark.parametrize("dimension", ["valence", "arousal"])
+@pytest.mark.parametrize("dimension", ["valence", "arousal", "dominance"])
 def test_all_nine_figures_differ(dimension: str):
     figures = [manikin(dimension, value, 100) for value in range(1, STEPS + 1)]
     assert figures[0].shape == (130, 100, 3)
@@ -63,6 +63,17 @@ def test_the_burst_grows_with_arousal():
     assert ink[-1] > 20 * ink[0]
 
 
+def test_the_figure_of_dominance_grows_and_stands_where_it_stands():
+    heights, feet = [], []
+    for value in range(1, STEPS + 1):
+        rows = np.flatnonzero((manikin("dominance", value, 100)[:, :, 0] > 200).any(axis=1))
+        heights.append(np.ptp(rows))
+        feet.append(rows.max())
+    assert heights == sorted(set(heights))
+    assert heights[-1] / heights[0] == pytest.approx(4.2, abs=0.5)
+    assert np.ptp(feet) <= 2
+
+
 def test_a_value_beyond_the_scale_is_refused():
     with pytest.raises(ValueError, match="between 1 and 9"):
         manikin("valence", 10, 100)
@@ -73,7 +84,7 @@ def _stimulus(**norms: float) -> Stimulus:
 
 
 def test_simulated_answers_are_reproducible_and_follow_the_norms():
-    rating = Rating(dimension="valence", question="?")
+    rating = SamRating(dimension="valence", question="?")
     values = {}
     for valence in (2.0, 8.0):
         stimulus = _stimulus(valence=valence, norm_min=1.0, norm_max=9.0)
@@ -90,7 +101,7 @@ def test_simulated_answers_are_reproducible_and_follow_the_norms():
 
 
 def test_without_norms_the_answer_is_near_the_middle():
-    rating = Rating(dimension="arousal", question="?")
+    rating = SamRating(dimension="arousal", question="?")
     answers = [
         SimulatedRater(1).respond(Prompt("rating", f"P-{i}", rating, _stimulus()))
         for i in range(40)

@@ -123,7 +123,7 @@ def test_defaults() -> None:
             "p.yaml:9: blocks[0].steps[1]: the key 'type' is missing",
         ),
         ("title: A small protocol\n", "", "p.yaml:1: the key 'title' is missing"),
-        ("        text: Hello\n", "", "p.yaml:7: blocks[0].steps[0]: the key 'text' is missing"),
+        ("        text: Hello\n", "", "p.yaml:7: blocks[0].steps[0]: give text, image or both"),
         (
             "duration_s: 2",
             "duration_s: 0",
@@ -204,7 +204,7 @@ def test_defaults() -> None:
         (
             "        duration_s: 2\n",
             "",
-            "p.yaml:9: images are selected but duration_s does not say for how long",
+            "p.yaml:9: images or texts are selected but duration_s does not say for how long",
         ),
         (
             "duration_s: 2",

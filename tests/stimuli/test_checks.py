@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import shutil
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from duchenne.stimuli.checks import file_sha256, media_problems
+from duchenne.stimuli.checks import file_sha256, media_notes, media_problems, value_problems
 from duchenne.stimuli.cli import app
 from duchenne.stimuli.errors import DuchenneError
 from duchenne.stimuli.luminance import relative_luminance
@@ -154,3 +158,117 @@ def test_list_command_shows_the_bundled_set() -> None:
     assert result.exit_code == 0
     assert "fireworks" in result.stdout
     assert "15 stimuli" in result.stdout.splitlines()[-1]
+
+
+def film(path: Path, times: list[int]) -> Stimulus:
+    """Write a film without sound whose frames are due at these milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height = stream.width = 64
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time_ms in times:
+            frame = av.VideoFrame.from_ndarray(
+                np.full((64, 64, 3), time_ms % 250, np.uint8), format="rgb24"
+            )
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return Stimulus("film", path.name, path, "video", "c", file_sha256(path))
+
+
+def test_steady_film_without_sound_is_noted_once(tmp_path: Path) -> None:
+    silent = film(tmp_path / "silent.mp4", [40 * i for i in range(50)])
+    (note,) = media_notes([silent])
+    assert "the film has no sound; if that is meant, write 0 in a column has_sound" in note.what
+    assert media_notes([dataclasses.replace(silent, measures={"has_sound": 0.0})]) == []
+
+
+def test_variable_frame_rate_is_noted(tmp_path: Path) -> None:
+    times = np.cumsum([40] * 30 + [90, 25, 60, 40] * 5).tolist()
+    uneven = film(tmp_path / "uneven.mkv", times)
+    what = media_notes([dataclasses.replace(uneven, measures={"has_sound": 0.0})])[0].what
+    assert "variable frame rate (15 of 49 intervals differ from 40.0 ms); re-encode" in what
+    steady = film(tmp_path / "ntsc.mkv", [round(1001 * i / 30) for i in range(90)])
+    assert len(media_notes([steady])) == 1  # whole milliseconds of 29.97 Hz are no variable rate
+
+
+def test_bundled_films_have_no_notes() -> None:
+    assert media_notes(BUNDLED) == []
+
+
+def test_sound_files_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "tone.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        samples = np.zeros((1, 16_000), np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    tone = Stimulus("t", path.name, path, "audio", "c", file_sha256(path), duration_s=2.0)
+    assert media_problems([tone]) == []
+    (problem,) = media_problems([dataclasses.replace(tone, duration_s=3.0)])
+    assert "ends after 2.00 s but duration_s says 3" in problem.what
+    path.write_bytes(b"RIFF no sound")
+    (problem,) = media_problems([rehashed(tone)])
+    assert "cannot be decoded as audio" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"You hear steps behind you.\n", None),
+        ("\ufeffDu h\u00f6rst Schritte.".encode(), None),
+        (b"one\nDu h\xf6rst", r"line 2 is not UTF-8 text \(byte 0xf6\)"),
+        (b" \n", "holds no words"),
+        (b"x" * 30_000, "30000 characters"),
+    ],
+)
+def test_vignettes(tmp_path: Path, content: bytes, what: str | None) -> None:
+    path = tmp_path / "vignette.txt"
+    path.write_bytes(content)
+    vignette = Stimulus("v", path.name, path, "text", "c", file_sha256(path))
+    assert value_problems([vignette]) == []
+    found = media_problems([vignette])
+    assert bool(found) == (what is not None)
+    if what is not None:
+        assert re.search(what, found[0].what)
+
+
+def test_absurd_duration() -> None:
+    (problem,) = value_problems([dataclasses.replace(BUNDLED["balloons"], duration_s=5e5)])
+    assert "duration_s is 500000; more than 14400 cannot be meant" in problem.what
+
+
+def test_a_category_without_stimuli_is_a_problem(copied: StimulusSet) -> None:
+    codebook = copied.folder / "manifest.json"
+    content = json.loads(codebook.read_text(encoding="utf-8"))
+    content["category"]["Levels"]["erotic"] = "pictures of couples"
+    codebook.write_text(json.dumps(content), encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", str(copied.folder)])
+    assert isinstance(result.exception, DuchenneError)
+    assert "stimulus 'erotic': this category of the codebook has no stimulus" in result.stderr
+
+
+def test_strict_check_refuses_what_is_only_noted(copied: StimulusSet) -> None:
+    silent = film(copied.folder / "silent.mp4", [40 * i for i in range(50)])
+    row = [
+        silent.id,
+        silent.file,
+        "video",
+        "neutral",
+        silent.sha256,
+        *["n/a"] * 5,
+        "2.0",
+        *["n/a"] * 8,
+    ]
+    manifest = copied.folder / "manifest.tsv"
+    text = manifest.read_text(encoding="utf-8")
+    assert len(row) == len(text.splitlines()[0].split("\t"))
+    manifest.write_text(text + "\t".join(row) + "\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", str(manifest)])
+    assert result.exit_code == 0, result.output
+    assert "note: " in result.stderr
+    assert "has no sound" in result.stderr
+    strict = CliRunner().invoke(app, ["check", str(manifest), "--strict"])
+    assert isinstance(strict.exception, DuchenneError)
