@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.recorder.video_packets import make_decoder
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from duchenne.analysis.face.frames import Image
+    from duchenne.recorder.video_packets import VideoCodec
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -155,23 +157,25 @@ def jpeg_frames(
     (int, float, (height, width, 3) uint8 RGB or None)
         Frame index from 0, time, picture; None where a packet is damaged.
     """
+    yield from packet_frames(packets, times_s, "MJPG")
+
+
+def packet_frames(
+    packets: Iterable[bytes], times_s: Iterable[float], codec: VideoCodec
+) -> Iterator[tuple[int, float, Image | None]]:
+    """Decode the packets of one recorded video stream, in the order they were recorded.
+
+    Parameters and what is yielded are those of :func:`jpeg_frames`. In H.264, a damaged packet also
+    costs the frames up to the next key frame.
+    """
+    decoder = make_decoder(codec)
     for index, (packet, time_s) in enumerate(zip(packets, times_s, strict=False)):
-        yield index, float(time_s), decode_image(packet)
+        yield index, float(time_s), decoder.decode(packet)
 
 
 def decode_image(encoded: bytes) -> Image | None:
     """Return the RGB picture of an encoded image (JPEG, PNG, …), upright; None where damaged."""
-    import cv2  # noqa: PLC0415  (heavy)
-
-    if not encoded:
-        return None
-    try:
-        picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    if picture is None:
-        return None
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    return make_decoder("MJPG").decode(encoded)
 
 
 def image_frame(path: Path) -> Image:
