@@ -8,6 +8,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tobii's SDK exists for Python 3.10 alone: where there is one, its tests run in an environment of their own.
+PYTHON310 ?= $(shell for p in python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python3.10); do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null && echo "$$p" && break; done)
+VENV310 := .venv310
+STAMP310 := $(if $(PYTHON310),$(VENV310)/.installed)
 SYSTEM_PACKAGES := xvfb libgl1 libegl1 libgles2 libglu1-mesa libportaudio2
 
 .PHONY: demo test lint format clean system
@@ -15,8 +20,8 @@ SYSTEM_PACKAGES := xvfb libgl1 libegl1 libgles2 libglu1-mesa libportaudio2
 demo: $(STAMP)
 	$(BIN)/duchenne demo --out demo-study
 
-test: $(STAMP) lint
-	$(BIN)/python -m pytest
+test: $(STAMP) $(STAMP310) lint
+	$(if $(PYTHON310),DUCHENNE_PYTHON310=$(VENV310)/bin/python) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,7 +37,13 @@ $(STAMP): pyproject.toml setup.py constraints.txt | system
 	@test -n "$(PYTHON)" || { echo "Duchenne needs Python 3.10, 3.11 or 3.12; name one: make demo PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON); this takes some minutes the first time."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,devices,dev]"
+	@touch $@
+
+$(VENV310)/.installed: pyproject.toml setup.py constraints.txt
+	@echo "Setting up $(VENV310) with $(PYTHON310) for the tests of the Tobii source."
+	test -x $(VENV310)/bin/python || $(PYTHON310) -m venv $(VENV310)
+	$(VENV310)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[tobii]" pytest pytest-timeout
 	@touch $@
 
 # What PsychoPy needs from the system, where apt provides it.
@@ -52,4 +63,4 @@ system:
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 clean:
-	rm -rf $(VENV) demo-study build *.egg-info
+	rm -rf $(VENV) $(VENV310) demo-study build *.egg-info

@@ -13,6 +13,7 @@ from duchenne.analysis.cli import app as analysis_app
 from duchenne.protocols.cli import app as protocols_app
 from duchenne.recorder.cli import app as recorder_app
 from duchenne.recorder.sources.cli import app as sources_app
+from duchenne.recorder.timing_command import timing
 from duchenne.stimuli.cli import app as stimuli_app
 from duchenne.stimuli.errors import DuchenneError
 
@@ -27,12 +28,15 @@ EXTRAS = {
     "ETDQualitizer": "analysis",
     "pyarrow": "analysis",
     "pymovements": "analysis",
-    "scipy": "analysis",
+    "scipy": "lab",
+    "skimage": "lab",
     "torch": "analysis",
     "transformers": "analysis",
     "remodnav": "peers",
     "I2MC": "peers",
     "multimatch_gaze": "peers",
+    "serial": "devices",
+    "sounddevice": "devices",
     "tobii_research": "tobii",
 }
 """Which extra brings a package that the core install does without."""
@@ -50,6 +54,9 @@ app.add_typer(recorder_app)
 app.add_typer(analysis_app)
 app.add_typer(stimuli_app, name="stimuli")
 app.add_typer(protocols_app, name="protocol")
+protocols_app.command(
+    epilog="Example: duchenne protocol timing P01_session.h5 --camera",
+)(timing)
 app.add_typer(sources_app, name="sources")
 
 

@@ -7,28 +7,31 @@ the journal is removed last. Killed at any moment, sealing can be repeated from 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 
-from duchenne.recorder.journal import JournalReader
+from duchenne.recorder.journal_format import journal_path_for
+from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.lock import locked
+from duchenne.recorder.log_check import damage_in_log
+from duchenne.recorder.reserve import reserve_path_for
+from duchenne.recorder.sample_writers import CRC_ATTRIBUTE, crc_of
+from duchenne.recorder.sealed_image import SealedImage
 from duchenne.recorder.session_file import FORMAT, write_session
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+__all__ = ["journal_path_for", "recover", "remove_journal", "seal"]
+
 
 def session_path_for(journal: Path) -> Path:
     """Return the session file that a journal seals into: ``x.journal`` gives ``x.h5``."""
     return journal.with_suffix(".h5")
-
-
-def journal_path_for(session_file: Path) -> Path:
-    """Return the journal of a session file: ``x.h5`` journals to ``x.journal``."""
-    return session_file.with_suffix(".journal")
 
 
 def recover(
@@ -94,6 +97,7 @@ def seal(
     """
     target = out or session_path_for(journal)
     with locked(journal):
+        reserve_path_for(journal).unlink(missing_ok=True)
         if target.exists() and not (journal.exists() and _session_of(journal, target)):
             raise DuchenneError(
                 f"{target} already exists and is not overwritten: move it away, then run "
@@ -116,25 +120,62 @@ def _seal_locked(
 ) -> bool:
     """Write, verify and publish the session file; return whether the journal was damaged."""
     part = target.with_name(target.name + ".part")
-    with JournalReader(journal, read_only=False) as reader:
+    with _readable(journal) as reader:
+        if not reader.streams and reader.damaged:
+            raise DuchenneError(
+                f"{journal} is damaged: no stream can be read ({reader.damaged[0]}). It is kept as it is."
+            )
         try:
-            with h5py.File(part, "w", libver=("earliest", "v110")) as file:
-                written = write_session(file, reader, recovered=recovered, progress=progress)
+            written = _write(part, reader, recovered=recovered, progress=progress)
             _verify(part, reader, written)
+            _publish(part, target)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise DuchenneError(
-                f"cannot write {target}: {error}. The recording is safe in {journal}; make room, "
-                f"then run `duchenne recover {journal}`."
+                f"cannot write {target}: {error.strerror or error}. The recording is safe in {journal}; "
+                f"make room, then run `duchenne recover {journal}`."
             ) from error
-        _publish(part, target)
         return bool(reader.damaged)
 
 
+def _readable(journal: Path) -> JournalReader:
+    """Open a journal, with its log folded in where the disk allows that and the log is whole."""
+    damage = damage_in_log(journal)
+    if damage is None:
+        with suppress(DuchenneError):
+            return JournalReader(journal, read_only=False)
+    reader = JournalReader(journal)
+    reader.damaged += [damage] if damage else []
+    return reader
+
+
+def _write(
+    part: Path,
+    reader: JournalReader,
+    *,
+    recovered: bool,
+    progress: Callable[[int, int], None] | None,
+) -> dict[int, int]:
+    """Write the session file; an error of the disk ends it without disturbing HDF5."""
+    image = SealedImage(part)
+
+    def tell(done: int, total: int) -> None:
+        image.check()
+        if progress is not None:
+            progress(done, total)
+
+    try:
+        with h5py.File(image, "w", libver=("earliest", "v110")) as file:
+            return write_session(file, reader, recovered=recovered, progress=tell)
+    finally:
+        image.close()
+
+
 def remove_journal(journal: Path) -> None:
-    """Delete a journal with its write-ahead log."""
+    """Delete a journal with its write-ahead log and the room kept back for it."""
     for suffix in ("-wal", "-shm", ""):
         Path(f"{journal}{suffix}").unlink(missing_ok=True)
+    reserve_path_for(journal).unlink(missing_ok=True)
 
 
 def _session_of(journal: Path, target: Path) -> bool:
@@ -160,11 +201,24 @@ def _missing(file: h5py.File, reader: JournalReader, expected: Mapping[int, int]
     return None
 
 
+def _changed(file: h5py.File) -> str | None:
+    """Read everything back; return what differs from what was written, None if nothing."""
+    for name, node in file["streams"].items():
+        for dataset in node.values():
+            if CRC_ATTRIBUTE in dataset.attrs and crc_of(dataset) != dataset.attrs[CRC_ATTRIBUTE]:
+                return f"{dataset.name.rsplit('/', 1)[-1]} of stream {name} read back differently"
+    return None
+
+
 def _verify(path: Path, reader: JournalReader, written: Mapping[int, int]) -> None:
-    """Compare the file on the disk with the journal, or with what could be read of a damaged one."""
+    """Compare the file on the disk with the journal, or with what could be read of a damaged one.
+
+    The numbers of samples come from the journal, the checksums from what was read of it (each chunk of
+    which has a checksum of its own).
+    """
     expected = written if reader.damaged else reader.counts()
     with h5py.File(path, "r") as file:
-        missing = _missing(file, reader, expected)
+        missing = _missing(file, reader, expected) or _changed(file)
     if missing:
         raise DuchenneError(
             f"{path}: {missing}. The recording is safe in {reader.path}; "
@@ -174,8 +228,6 @@ def _verify(path: Path, reader: JournalReader, written: Mapping[int, int]) -> No
 
 def _publish(part: Path, target: Path) -> None:
     """Give a finished file its name; never replace a file that came meanwhile."""
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
     try:
         os.link(part, target)
         part.unlink()

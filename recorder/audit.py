@@ -2,102 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from duchenne.recorder.audit_markers import audit_markers
+from duchenne.recorder.audit_presentation import audit_presentation
+from duchenne.recorder.audit_signals import audit_signals
+from duchenne.recorder.findings import Finding, verdict_of
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Callable, Iterable, Iterator
 
+    from duchenne.recorder.findings import Level
     from duchenne.recorder.recording import Recording
+
+__all__ = ["Finding", "audit", "verdict_of"]
 
 WARNINGS = {"stalled", "lost", "open failed"}
 FAILURES = {"damaged", "derive failed"}
 """Entries of the log that an operator must see."""
-PAIRS = ("instruction", "neutral", "baseline", "fixation", "stimulus")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was checked.
-
-    Attributes
-    ----------
-    level : {"ok", "warn", "fail"}
-    what : str
-        In one sentence.
-    """
-
-    level: Literal["ok", "warn", "fail"]
-    what: str
-
-
-def audit(recording: Recording) -> list[Finding]:
-    """Check a session: streams against their certificate, markers against the schedule.
+def audit(recording: Recording, *, thorough: bool = False) -> list[Finding]:
+    """Check a session: streams against their certificate, signals, markers against the schedule.
 
     Parameters
     ----------
     recording : Recording
+    thorough : bool, default False
+        Look at every frame and at every value of large streams, not at samples of them.
 
     Returns
     -------
     list of Finding
-        The streams first, then the markers.
+        The streams first, then the signals, then the markers. What cannot be read is a finding too.
     """
-    return [*_streams(recording), *_markers(recording)]
-
-
-def _streams(recording: Recording) -> list[Finding]:
-    found = []
-    for key, certificate in recording.certificate.items():
-        level: Literal["ok", "warn", "fail"] = (
-            "ok" if certificate.verdict == "pass" else certificate.verdict
-        )
-        text = "; ".join(certificate.reasons) or "complete"
-        found.append(Finding(level, f"{key}: {certificate.n_samples} samples, {text}"))
-    found += _log(recording)
-    if recording.attrs.get("recovered"):
-        found.append(
-            Finding("warn", "the recorder crashed; this file was recovered from its journal")
-        )
-    return found
-
-
-def _log(recording: Recording) -> list[Finding]:
-    """Return what happened to the recording up to the end of the session."""
-    ends = recording.events.loc[recording.events["event"] == "session_end", "lsl_time_s"]
-    end_s = ends.max() if len(ends) else float("inf")
-    log = recording.log
-    rows = zip(log["lsl_time_s"], log["kind"], log["detail"], strict=True)
     return [
-        Finding("fail" if kind in FAILURES else "warn", f"{kind}: {detail}")
-        for time_s, kind, detail in rows
-        if kind in FAILURES | WARNINGS and time_s <= end_s
+        *_guarded("the streams", "stream", lambda: _streams(recording)),
+        *_guarded("the log", "recording", lambda: _log(recording)),
+        *_guarded("the signals", "signal", lambda: audit_signals(recording, thorough=thorough)),
+        *_guarded("the markers", "markers", lambda: audit_markers(recording)),
+        *_guarded("the presentation", "presentation", lambda: audit_presentation(recording)),
     ]
 
 
-def _markers(recording: Recording) -> list[Finding]:
-    events = recording.events
-    if not recording.protocol_name:
-        return []
-    found = []
-    names = events["event"]
-    for event in ("session_start", "session_end"):
-        n = int((names == event).sum())
-        if n != 1:
-            found.append(Finding("fail", f"{event} is there {n} times, not once"))
-    if (names == "abort").any():
-        found.append(Finding("warn", "the session was aborted"))
-    found += [_pair(events, phase) for phase in PAIRS if (names == f"{phase}_onset").any()]
-    planned = sum(step.get("kind") == "trial" for step in recording.schedule.get("steps", ()))
-    shown = events.loc[names == "stimulus_onset", "presentation_id"].nunique()
-    level: Literal["ok", "fail"] = "ok" if shown == planned else "fail"
-    found.append(Finding(level, f"{shown} of {planned} scheduled stimuli were shown"))
-    return found
+def _guarded(what: str, about: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except DuchenneError as error:
+        yield Finding("fail", f"{what} cannot be checked: {error}", about)
 
 
-def _pair(events: pd.DataFrame, phase: str) -> Finding:
-    onsets = int((events["event"] == f"{phase}_onset").sum())
-    offsets = int((events["event"] == f"{phase}_offset").sum())
-    if onsets == offsets:
-        return Finding("ok", f"{onsets} {phase} onsets, each with its offset")
-    return Finding("fail", f"{onsets} {phase} onsets but {offsets} offsets")
+def _streams(recording: Recording) -> Iterator[Finding]:
+    certificates = recording.certificate
+    for key, stream in recording.streams.items():
+        certificate = certificates.get(key)
+        if certificate is None:
+            yield Finding("fail", f"{key}: {stream.n} samples, not certified (see /log)", "stream")
+            continue
+        level: Level = "ok" if certificate.verdict == "pass" else certificate.verdict
+        text = "; ".join(certificate.reasons) or "complete"
+        yield Finding(level, f"{key}: {certificate.n_samples} samples, {text}", "stream")
+    unknown = [
+        key
+        for key, stream in recording.streams.items()
+        if (stream.info.type == "Gaze" or stream.info.is_video) and not recording.latency_known(key)
+    ]
+    if unknown:
+        yield Finding(
+            "note",
+            f"how late the device of {', '.join(unknown)} stamps its samples is not known: it is part "
+            "of every latency computed from them",
+            "stream",
+        )
+
+
+def _log(recording: Recording) -> Iterator[Finding]:
+    """Yield what happened to the recording up to the end of the session."""
+    ends = recording.events.loc[recording.events["event"] == "session_end", "lsl_time_s"]
+    end_s = ends.max() if len(ends) else float("inf")
+    log = recording.log
+    for time_s, kind, detail in zip(log["lsl_time_s"], log["kind"], log["detail"], strict=True):
+        if kind in FAILURES | WARNINGS and time_s <= end_s:
+            yield Finding("fail" if kind in FAILURES else "warn", f"{kind}: {detail}", "recording")
+    if recording.attrs.get("recovered"):
+        text = "the recorder crashed; this file was recovered from its journal"
+        yield Finding("warn", text, "recording")

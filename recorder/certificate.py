@@ -1,32 +1,55 @@
 """The alignment certificate: a measured statement of how well each stream is placed on the clock.
 
 It certifies transport (stamps, clocks, completeness), not photons: how long a device takes before it
-stamps a sample is outside of what the recorder can see.
+stamps a sample is outside of what the recorder can see, and stated as declared or measured by others.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.recorder.clock import fit_offsets
+from duchenne.protocols.alignment import Alignment
+from duchenne.recorder.clock import correct, fit_offsets
+from duchenne.recorder.gaps import Gap, find_gaps, listed, period_of
+from duchenne.recorder.verdict import Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
+    from duchenne.protocols.alignment import Limits
+    from duchenne.recorder.clock import OffsetSegment
+    from duchenne.recorder.gaps import Count
     from duchenne.recorder.streams import StreamInfo
 
-Verdict = Literal["pass", "warn", "fail"]
-RATE_TOLERANCE = 0.02
-MAX_UNCERTAINTY_S = 0.001
-EDGE_S = 2.0
-"""A regular stream must deliver within so many seconds of both ends of the recording."""
-GAP_FACTOR = 1.9
-"""A step longer than this many nominal periods counts as a gap."""
+__all__ = ["Appearance", "Gap", "StreamCertificate", "Verdict", "certify"]
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """One uninterrupted appearance of a stream.
+
+    Attributes
+    ----------
+    start_index, n_samples : int
+        Its samples.
+    first_lsl_s, last_lsl_s : float
+        Times of the first and the last one, on the recorder's clock; NaN without samples.
+    calibration : str
+        Of a gaze stream: the calibration it was made with; ``n/a`` where none is known.
+    """
+
+    start_index: int
+    n_samples: int
+    first_lsl_s: float
+    last_lsl_s: float
+    calibration: str = "n/a"
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,7 @@ class StreamCertificate:
     nominal_srate_hz, effective_srate_hz : float
         Declared rate, and the mean one over stretches without gaps.
     jitter_ms : float
-        Median absolute deviation of the sample intervals.
+        Median absolute deviation of the intervals between the stamps as received.
     n_gaps, longest_gap_s, missing_samples : int, float, int
         Steps longer than 1.9 periods, the longest, and how many samples would fit in.
     n_duplicates, n_backwards, n_nonfinite : int
@@ -50,9 +73,28 @@ class StreamCertificate:
         From the start of the recording to the first sample, from the last to its end; NaN if unknown.
     n_segments : int
         Appearances of the stream; 1 if it was never lost.
-    offset_ms, drift_ppm, offset_uncertainty_ms, n_offsets : float
-        Clock offset, its drift, the bound on its error (half of the median round trip), and the number
-        of measurements.
+    offset_ms, drift_ppm : float
+        Clock offset and its mean drift, in the last stretch without a step of the sender's clock.
+    offset_uncertainty_ms, round_trip_ms : float
+        Bound on the error of the offset, which is half of the median round trip; that round trip.
+    offset_residual_ms : float
+        Median distance of the measured offsets from the fit.
+    n_offsets, n_clock_steps : int
+        Measurements of the offset; steps of the sender's clock.
+    counter : str
+        Channel in which the source counts; empty where it does not.
+    n_lost, n_repeated : int or None
+        Lost and repeated samples by that channel; None where it does not count.
+    lost_fraction : float
+        Lost ones among all that there should be: by the counter, else by the gaps.
+    device_latency_s : float
+        How much later than its event a sample is stamped, as declared; NaN if unknown.
+    latency_source : {"photodiode", "camera_flash", "declared", "unknown"}
+    gaps : tuple of Gap
+        Where, at most the 200 longest.
+    segments : tuple of Appearance
+    limits : dict
+        The budget that it was judged by.
     verdict : {"pass", "warn", "fail"}
     reasons : tuple of str
         Why the verdict is not "pass".
@@ -76,33 +118,61 @@ class StreamCertificate:
     drift_ppm: float
     offset_uncertainty_ms: float
     n_offsets: int
-    verdict: Verdict
-    reasons: tuple[str, ...]
+    round_trip_ms: float = NAN
+    offset_residual_ms: float = NAN
+    n_clock_steps: int = 0
+    counter: str = ""
+    n_lost: int | None = None
+    n_repeated: int | None = None
+    lost_fraction: float = NAN
+    device_latency_s: float = NAN
+    latency_source: str = "unknown"
+    gaps: tuple[Gap, ...] = ()
+    segments: tuple[Appearance, ...] = ()
+    limits: dict[str, float] = field(default_factory=dict)
+    verdict: Verdict = "fail"
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def latency_known(self) -> bool:
+        """Whether latencies computed from this stream can be read as latencies of the participant."""
+        return self.latency_source != "unknown"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; NaN becomes None."""
-        values = asdict(self) | {"reasons": list(self.reasons)}
-        return {
-            key: None if isinstance(value, float) and not np.isfinite(value) else value
-            for key, value in values.items()
-        }
+        values: dict[str, Any] = _without_nan(asdict(self))
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StreamCertificate:
-        """Rebuild from :meth:`to_json`."""
-        restored: dict[str, Any] = {
-            key: float("nan") if value is None else value for key, value in values.items()
+        """Rebuild from :meth:`to_json`, also of a file written before some fields were there."""
+        numbers = {f.name for f in fields(cls) if f.type == "float"}
+        known = {f.name for f in fields(cls)}
+        old = {"n_nonfinite": 0, "starts_late_s": NAN, "ends_early_s": NAN}
+        restored: dict[str, Any] = old | {
+            key: NAN if value is None and key in numbers else value
+            for key, value in values.items()
+            if key in known
         }
         restored["reasons"] = tuple(values["reasons"])
-        return cls(**_NOT_MEASURED_BEFORE | restored)
+        restored["gaps"] = tuple(Gap(**gap) for gap in values.get("gaps", ()))
+        restored["segments"] = tuple(_appearance(part) for part in values.get("segments", ()))
+        return cls(**restored)
 
 
-_NOT_MEASURED_BEFORE: dict[str, Any] = {
-    "n_nonfinite": 0,
-    "starts_late_s": float("nan"),
-    "ends_early_s": float("nan"),
-}
-"""What certificates of the first files lack."""
+def _appearance(values: Mapping[str, Any]) -> Appearance:
+    restored: dict[str, Any] = {
+        key: NAN if value is None else value for key, value in values.items()
+    }
+    return Appearance(**restored)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def certify(
@@ -110,9 +180,13 @@ def certify(
     timestamps: npt.NDArray[np.float64],
     clock_offsets: npt.NDArray[np.float64],
     *,
-    n_segments: int = 1,
-    recording: tuple[float, float] = (float("nan"), float("nan")),
     times_s: npt.NDArray[np.float64] | None = None,
+    received: npt.NDArray[np.float64] | None = None,
+    starts: Sequence[int] = (0,),
+    recording: tuple[float, float] = (NAN, NAN),
+    counted: Count | None = None,
+    calibrations: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> StreamCertificate:
     """Measure one stream.
 
@@ -122,97 +196,123 @@ def certify(
     timestamps : ndarray, shape (n,)
         As received.
     clock_offsets : ndarray, shape (m, 3)
-        Time, offset and uncertainty in seconds.
-    n_segments : int
-        Appearances of the stream.
+        Time, offset and round-trip time in seconds.
+    times_s : ndarray, shape (n,), optional
+        The stamps on the recorder's clock, as derived.
+    received : ndarray, shape (c, 2), optional
+        As for :func:`duchenne.recorder.clock.correct`.
+    starts : sequence of int
+        Index of the first sample of each appearance.
     recording : (float, float)
         When the recording began and ended, on the recorder's clock; NaN if unknown.
-    times_s : ndarray, shape (n,), optional
-        The stamps on the recorder's clock.
+    counted : Count, optional
+        What the source's own counter says.
+    calibrations : sequence of str
+        The calibration of each appearance.
+    limits : Limits, optional
+        The budget for this stream; the default of its type if not given.
     """
-    finite_stamps = timestamps[np.isfinite(timestamps)]
-    steps = np.diff(finite_stamps)
-    times = finite_stamps if times_s is None else times_s[np.isfinite(times_s)]
-    late = float(times.min() - recording[0]) if len(times) else float("nan")
-    early = float(recording[1] - times.max()) if len(times) else float("nan")
-    regular = info.nominal_srate_hz > 0
-    period = 1 / info.nominal_srate_hz if regular else float("nan")
-    gaps = steps[steps > GAP_FACTOR * period] if regular else steps[:0]
-    forward = steps[(steps > 0) & (steps <= GAP_FACTOR * period)] if regular else steps[:0]
-    effective = float(1 / np.mean(forward)) if forward.size else float("nan")
-    median_step = float(np.median(steps)) if steps.size else float("nan")
+    limits = limits or Alignment().for_type(info.type)
     fits = fit_offsets(clock_offsets)
-    uncertainty = clock_offsets[:, 2] if clock_offsets.size else np.array([])
-    finite = uncertainty[np.isfinite(uncertainty)]
+    finite = np.isfinite(timestamps)
+    corrected = correct(timestamps, fits, received)[finite]
+    times = corrected if times_s is None else times_s[finite & np.isfinite(times_s)]
+    kept = np.cumsum(finite) - finite
+    first_kept = [int(kept[i]) if i < len(kept) else len(times) for i in starts]
+    period = period_of(times, info.nominal_srate_hz)
+    gaps = find_gaps(times, period, first_kept)
+    missing = sum(gap.missing for gap in gaps)
+    lost = missing if counted is None else counted.lost + _uncounted(gaps, counted)
     measured: dict[str, Any] = {
         "n_samples": len(timestamps),
-        "duration_s": float(np.ptp(finite_stamps)) if len(finite_stamps) else 0.0,
+        "duration_s": float(np.ptp(times)) if len(times) else 0.0,
         "nominal_srate_hz": info.nominal_srate_hz,
-        "effective_srate_hz": effective,
-        "jitter_ms": float(1e3 * np.median(np.abs(steps - median_step)))
-        if regular and steps.size
-        else float("nan"),
-        "n_gaps": int(gaps.size),
-        "longest_gap_s": float(gaps.max()) if gaps.size else 0.0,
-        "missing_samples": int(np.sum(np.rint(gaps / period) - 1)) if gaps.size else 0,
-        "n_duplicates": int(np.sum(steps == 0)) if regular else 0,
-        "n_backwards": int(np.sum(steps < 0)),
-        "n_nonfinite": len(timestamps) - len(finite_stamps),
-        "starts_late_s": late,
-        "ends_early_s": early,
-        "n_segments": n_segments,
-        "offset_ms": 1e3 * fits[-1].offset_s if clock_offsets.size else float("nan"),
-        "drift_ppm": 1e6 * fits[-1].drift,
-        "offset_uncertainty_ms": float(1e3 * np.median(finite) / 2)
-        if finite.size
-        else float("nan"),
-        "n_offsets": len(clock_offsets),
+        **_steps(timestamps[finite], corrected, times, period),
+        "n_gaps": len(gaps),
+        "longest_gap_s": max((gap.duration_s for gap in gaps), default=0.0),
+        "missing_samples": missing,
+        "n_nonfinite": int(np.sum(~finite)),
+        "starts_late_s": float(times.min() - recording[0]) if len(times) else NAN,
+        "ends_early_s": float(recording[1] - times.max()) if len(times) else NAN,
+        "n_segments": max(len(starts), 1),
+        **_clock(fits, clock_offsets),
+        "counter": "" if counted is None else counted.label,
+        "n_lost": None if counted is None else lost,
+        "n_repeated": None if counted is None else counted.repeated,
+        "lost_fraction": lost / (len(times) + lost) if len(times) + lost else 0.0,
+        "device_latency_s": info.device_latency_s,
+        "latency_source": info.latency_source,
     }
-    verdict, reasons = _judge(info, measured, n_clock_steps=len(fits) - 1)
-    return StreamCertificate(**measured, verdict=verdict, reasons=reasons)
+    verdict, reasons = judge(measured, limits)
+    return StreamCertificate(
+        **measured,
+        gaps=listed(gaps),
+        segments=_appearances(times, first_kept, starts, len(timestamps), calibrations),
+        limits=limits.model_dump(),
+        verdict=verdict,
+        reasons=reasons,
+    )
 
 
-def _judge(
-    info: StreamInfo, measured: Mapping[str, Any], *, n_clock_steps: int
-) -> tuple[Verdict, tuple[str, ...]]:
-    fails = _failures(info, measured)
-    warnings = _warnings(info, measured)
-    if n_clock_steps:
-        warnings.append(f"the sender's clock stepped {n_clock_steps} times")
-    if measured["missing_samples"]:
-        text = f"{measured['missing_samples']} samples missing in {measured['n_gaps']} gaps"
-        (warnings if info.can_drop_samples else fails).append(text)
-    verdict: Verdict = "fail" if fails else "warn" if warnings else "pass"
-    return verdict, tuple(fails + warnings)
+def _uncounted(gaps: Sequence[Gap], counted: Count) -> int:
+    """Return what a counter that began anew cannot tell: what went by while the stream was gone."""
+    return sum(gap.missing for gap in gaps if gap.reappearance) if counted.restarts else 0
 
 
-def _failures(info: StreamInfo, measured: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
-    regular = info.nominal_srate_hz > 0
-    if regular and measured["n_samples"] == 0:
-        found.append("no samples arrived")
-    if regular and measured["ends_early_s"] > EDGE_S:
-        found.append(f"the last sample came {measured['ends_early_s']:.1f} s before the end")
-    if measured["n_nonfinite"]:
-        found.append(f"{measured['n_nonfinite']} stamps are no numbers")
-    if measured["n_backwards"]:
-        found.append(f"{measured['n_backwards']} stamps go back in time")
+def _steps(
+    stamps: npt.NDArray[np.float64],
+    corrected: npt.NDArray[np.float64],
+    times: npt.NDArray[np.float64],
+    period_s: float,
+) -> dict[str, float | int]:
+    """Measure the intervals; those of an irregular stream mean nothing but that they must not go back."""
+    steps = np.diff(corrected)
+    found: dict[str, float | int] = {
+        "effective_srate_hz": NAN,
+        "jitter_ms": NAN,
+        "n_duplicates": 0,
+        "n_backwards": int(np.sum(steps < 0)),
+    }
+    if np.isfinite(period_s) and steps.size:
+        derived = np.diff(times)
+        within = derived[derived <= 1.9 * period_s]
+        total = float(within.sum())
+        found["effective_srate_hz"] = within.size / total if total > 0 else NAN
+        found["jitter_ms"] = float(1e3 * np.median(np.abs(steps - np.median(steps))))
+        found["n_duplicates"] = int(np.sum(np.diff(stamps) == 0))
     return found
 
 
-def _warnings(info: StreamInfo, measured: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
-    if info.nominal_srate_hz > 0 and measured["starts_late_s"] > EDGE_S:
-        found.append(f"the first sample came {measured['starts_late_s']:.1f} s after the start")
-    if measured["n_duplicates"]:
-        found.append(f"{measured['n_duplicates']} repeated stamps")
-    if measured["n_segments"] > 1:
-        found.append(f"the stream re-appeared {measured['n_segments'] - 1} times")
-    rate = measured["effective_srate_hz"]
-    if np.isfinite(rate) and abs(rate / info.nominal_srate_hz - 1) > RATE_TOLERANCE:
-        found.append(f"{rate:.1f} Hz instead of {info.nominal_srate_hz:g} Hz")
-    if measured["n_samples"] and not measured["n_offsets"]:
-        found.append("the clock offset was never measured")
-    elif measured["offset_uncertainty_ms"] > 1e3 * MAX_UNCERTAINTY_S:
-        found.append(f"clock offset known to ±{measured['offset_uncertainty_ms']:.1f} ms only")
-    return found
+def _clock(
+    fits: tuple[OffsetSegment, ...], clock_offsets: npt.NDArray[np.float64]
+) -> dict[str, float | int]:
+    round_trips = clock_offsets[:, 2] if clock_offsets.size else np.zeros(0)
+    known = round_trips[np.isfinite(round_trips)]
+    round_trip_ms = float(1e3 * np.median(known)) if known.size else NAN
+    return {
+        "offset_ms": 1e3 * fits[-1].offset_s if clock_offsets.size else NAN,
+        "drift_ppm": 1e6 * fits[-1].drift,
+        "offset_uncertainty_ms": round_trip_ms / 2,
+        "round_trip_ms": round_trip_ms,
+        "offset_residual_ms": 1e3 * fits[-1].residual_s,
+        "n_offsets": len(clock_offsets),
+        "n_clock_steps": len(fits) - 1,
+    }
+
+
+def _appearances(
+    times: npt.NDArray[np.float64],
+    first_kept: Sequence[int],
+    starts: Sequence[int],
+    n: int,
+    calibrations: Sequence[str],
+) -> tuple[Appearance, ...]:
+    found = []
+    for number, start in enumerate(starts):
+        last = number + 1 == len(starts)
+        stop = n if last else starts[number + 1]
+        own = times[first_kept[number] : len(times) if last else first_kept[number + 1]]
+        first_s, last_s = (float(own[0]), float(own[-1])) if len(own) else (NAN, NAN)
+        name = calibrations[number] if number < len(calibrations) else "n/a"
+        found.append(Appearance(start, max(stop - start, 0), first_s, last_s, name))
+    return tuple(found)

@@ -8,13 +8,13 @@ import sqlite3
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,9 +23,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from duchenne import __version__
+from duchenne.recorder.video_command import video
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from duchenne.recorder.recording import Recording
 
 app = typer.Typer(no_args_is_help=True)
-
-COLOURS = {"ok": "green", "pass": "green", "warn": "yellow", "fail": "red"}
+app.command(epilog="Example: duchenne video P01.h5 --out P01.mp4")(video)
 
 
 @contextmanager
@@ -62,7 +61,9 @@ def run(
     protocol: Annotated[str, typer.Argument(help="Library name or path of a protocol file.")],
     participant: Annotated[str, typer.Option(help="Pseudonymous label, such as P01.")],
     session: Annotated[str, typer.Option(help="Session label.")] = "01",
-    run_label: Annotated[str, typer.Option("--run", help="Run label, for repeats.")] = "01",
+    run_label: Annotated[
+        str | None, typer.Option("--run", help="Run label, for repeats; 01 if not given.")
+    ] = None,
     study: Annotated[Path, typer.Option(help="Study folder.")] = Path("study"),
     eyetracker: Annotated[
         str,
@@ -73,47 +74,69 @@ def run(
     camera: Annotated[
         str, typer.Option(help="Device number or path, film path, `simulated`, or `none`.")
     ] = "0",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further source to start and record, as NAME or NAME:key=value,key=value, such as "
+            "photodiode:port=/dev/ttyACM0; repeatable.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the schedule; derived if not given.")
     ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="Virtual screen; the simulated participant answers.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on at the next trial of a session that broke off, as a new run."
+        ),
+    ] = False,
+    pilot: Annotated[
+        bool, typer.Option("--pilot", help="A try: never enters the study's summaries.")
+    ] = False,
+    replaces: Annotated[
+        str | None,
+        typer.Option(help="Participant whose number in the counterbalancing this one inherits."),
+    ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Tell the operator no stimulus and no condition.")
+    ] = False,
 ) -> None:
-    """Run a participant session: show, record, seal."""
+    """Run a participant session: show, record, seal. Keys: p pause, s skip, c calibrate, a abort."""
     from duchenne.protocols.displays.virtual import has_display
     from duchenne.protocols.labels import check_label
-    from duchenne.protocols.schedule import make_schedule
-    from duchenne.protocols.schema import load_protocol
-    from duchenne.recorder.layout import SessionName
-    from duchenne.recorder.session import SessionRequest
+    from duchenne.recorder.devices import ExtraSource
+    from duchenne.recorder.session_plan import Wish, plan
 
-    for kind, label in (("participant", participant), ("session", session), ("run", run_label)):
-        check_label(kind, label)
+    labels = {
+        "participant": participant,
+        "session": session,
+        "run": run_label,
+        "replaces": replaces,
+    }
+    for kind, label in labels.items():
+        if label is not None:
+            check_label(kind, label)
     if (
         camera.isdigit() is False
         and camera not in {"simulated", "none"}
         and not Path(camera).exists()
     ):
         raise UsageError(f"camera {camera}: no such device or film. Try --camera simulated or 0.")
-    loaded = load_protocol(protocol)
-    stimuli = loaded.stimulus_set(verify=True)
-    schedule = make_schedule(loaded, participant=participant, session=session, seed=seed)
+    extras = tuple(ExtraSource.parse(text) for text in source or ())
+    wish = Wish(
+        protocol, participant, session, run_label, study, seed, resume, pilot, blind, replaces
+    )
+    request = plan(wish)
     if not headless and not has_display():
         headless = True
         typer.echo(
             "No display: using a virtual screen; the simulated participant answers.", err=True
         )
-    name = SessionName(participant, session, loaded.name, run_label)
-    request = SessionRequest(
-        loaded,
-        stimuli,
-        schedule,
-        name,
-        study,
-        eyetracker=eyetracker,
-        camera=camera,
-        headless=headless,
+    request = replace(
+        request, eyetracker=eyetracker, camera=camera, sources=extras, headless=headless
     )
     run_session(request)
 
@@ -130,8 +153,10 @@ def run_session(request: Any) -> Path:
     DuchenneError
         If the session could not start, or was aborted (what was recorded is kept and named).
     """
+    from duchenne.recorder.operator_keys import OperatorKeys
     from duchenne.recorder.recording import Recording
     from duchenne.recorder.session import SessionRunner
+    from duchenne.recorder.session_summary import summary_lines
 
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -146,9 +171,12 @@ def run_session(request: Any) -> Path:
         def tell(line: str) -> None:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
 
-        outcome = SessionRunner(request, tell=tell, on_step=on_step).run()
+        with OperatorKeys(tell=tell) as keys:
+            outcome = SessionRunner(request, tell=tell, on_step=on_step, commands=keys.poll).run()
     with Recording.open(outcome.session_file) as recording:
-        _print_audit(recording, console)
+        _print_audit(recording, console, names=not request.blind)
+        for line in summary_lines(recording):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     if outcome.aborted:
         raise DuchenneError(
             f"the session was aborted; what was recorded is in {outcome.session_file}"
@@ -189,14 +217,18 @@ def record(
     keep_journal: Annotated[
         bool, typer.Option("--keep-journal", help="Keep it after sealing.")
     ] = False,
-    fsync: Annotated[bool, typer.Option("--fsync", help="Force every commit to the disk.")] = False,
+    fsync: Annotated[
+        bool, typer.Option("--fsync", help="Force every commit to the disk, against power loss.")
+    ] = False,
 ) -> None:
     """Record LSL streams until SIGINT or SIGTERM, then seal the session file."""
-    from duchenne.recorder.archive import journal_path_for, seal
     from duchenne.recorder.devices import check_predicate
     from duchenne.recorder.engine import Engine
-    from duchenne.recorder.journal import Journal
+    from duchenne.recorder.journal import Journal, JournalWriteError
+    from duchenne.recorder.journal_format import journal_path_for
+    from duchenne.recorder.lsl_config import hasten_discovery
 
+    hasten_discovery()
     if out.suffix != ".h5":
         raise UsageError(f"--out {out}: name a file that ends with .h5.")
     if out.exists():
@@ -205,8 +237,9 @@ def record(
     for predicate in stream or []:
         check_predicate(predicate)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # also where a shell has set them to be ignored
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stop.set())
     journal_path = journal_path_for(out)
     engine: Engine | None = None
     try:
@@ -221,11 +254,8 @@ def record(
             )
             typer.echo(f"Recording to {journal_path}; end with Ctrl-C.", err=True)
             engine.run(stop, duration_s=duration)
-    except sqlite3.Error as error:
-        raise DuchenneError(
-            f"cannot write {journal_path}: {error}. What was recorded before is safe in it: make room, "
-            f"then run `duchenne recover {journal_path}`."
-        ) from error
+    except JournalWriteError:
+        raise  # what it holds is kept, whatever it is worth
     except DuchenneError as refusal:
         if engine is None or engine.started:
             raise
@@ -236,6 +266,8 @@ def record(
         raise DuchenneError(
             f"stopped before the required streams were there; {kept or 'nothing was recorded.'}"
         )
+    from duchenne.recorder.archive import seal  # only now: HDF5 takes memory while it records
+
     with _bar("sealing") as progress:
         seal(journal_path, out, keep_journal=keep_journal, progress=progress)
     typer.echo(f"Recorded {out}")
@@ -261,7 +293,7 @@ def _facts(meta: Path | None) -> dict[str, Any]:
 def _settle_unstarted(journal: Path, *, discard: bool) -> str:
     """Remove a journal that never became a recording and is empty, or return where it is kept."""
     from duchenne.recorder.archive import remove_journal
-    from duchenne.recorder.journal import JournalReader
+    from duchenne.recorder.journal_reader import JournalReader
 
     if not discard:
         with suppress(DuchenneError, sqlite3.Error), JournalReader(journal) as reader:
@@ -295,62 +327,56 @@ def recover(
     typer.echo(f"Recovered {target}")
 
 
+@app.command(epilog="Example: duchenne convert sub-P001_task-Default_eeg.xdf P001.h5")
+def convert(
+    source: Annotated[Path, typer.Argument(help="XDF file (.xdf, .xdfz) or session file (.h5).")],
+    target: Annotated[Path, typer.Argument(help="File to write: .h5 from XDF, .xdf from .h5.")],
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Streams alone: no protocol, log or answers in the .xdf."),
+    ] = False,
+) -> None:
+    """Convert XDF to a session file, or a session file to XDF, without loss."""
+    from duchenne.recorder.convert import convert as convert_file
+
+    with _bar("converting") as progress:
+        result = convert_file(source, target, plain=plain, progress=progress)
+    for problem in result.damaged:
+        typer.echo(f"not read: {problem}", err=True)
+    typer.echo(f"Converted {source} to {result.path}")
+
+
 @app.command(epilog="Example: duchenne inspect P01.h5 --json")
 def inspect(
     file: Annotated[Path, typer.Argument(help="Session file.")],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Decode every frame; search large streams too.")
+    ] = False,
 ) -> None:
-    """Show what a session file holds, how well it is aligned, and what is missing."""
-    from duchenne.recorder.audit import audit
+    """Show what a session file holds, how well it is aligned, and what is missing; exit 1 if it fails."""
+    from duchenne.recorder.audit import audit, verdict_of
+    from duchenne.recorder.inspection import content_of, page_console, show
     from duchenne.recorder.recording import Recording
 
     with Recording.open(file) as recording:
+        with _bar("inspecting"):
+            findings = audit(recording, thorough=thorough)
         if as_json:
-            content = {
-                "attributes": recording.attrs,
-                "streams": {key: value.to_json() for key, value in recording.certificate.items()},
-                "audit": [{"level": f.level, "what": f.what} for f in audit(recording)],
-            }
-            typer.echo(json.dumps(content, indent=2))
-            return
-        console = Console()
-        facts = recording.attrs
-        console.print(
-            f"[bold]{file.name}[/bold]  participant {facts['participant'] or '–'}, session "
-            f"{facts['session'] or '–'}, task {facts['task'] or '–'}, run {facts['run'] or '–'}, "
-            f"{facts['created_utc']}"
-        )
-        console.print(_stream_table(recording))
-        _print_audit(recording, console)
+            typer.echo(json.dumps(content_of(recording, findings), indent=2))
+        else:
+            show(recording, findings, page_console())
+    if verdict_of(findings) == "fail":
+        raise typer.Exit(1)
 
 
-def _stream_table(recording: Recording) -> Table:
-    table = Table(
-        "stream", "type", "samples", "rate (Hz)", "jitter (ms)", "gaps", "offset (ms)", "verdict"
-    )
-    for key, value in recording.certificate.items():
-        nominal = value.nominal_srate_hz
-        rate = f"{value.effective_srate_hz:.2f} / {nominal:g}" if nominal else "irregular"
-        gaps = f"{value.n_gaps} (longest {value.longest_gap_s:.3f} s)" if value.n_gaps else "0"
-        offset = f"{value.offset_ms:+.3f} ± {value.offset_uncertainty_ms:.3f}"
-        colour = COLOURS[value.verdict]
-        table.add_row(
-            key,
-            recording.streams[key].info.type,
-            str(value.n_samples),
-            rate,
-            f"{value.jitter_ms:.3f}" if nominal else "–",
-            gaps,
-            offset,
-            f"[{colour}]{value.verdict}[/{colour}]",
-        )
-    return table
-
-
-def _print_audit(recording: Recording, console: Console) -> None:
+def _print_audit(recording: Recording, console: Console, *, names: bool = True) -> None:
+    """Print what was found; without `names`, nothing that tells a stimulus or a block."""
     from duchenne.recorder.audit import audit
+    from duchenne.recorder.inspection import show_findings
 
-    for finding in audit(recording):
-        colour = COLOURS[finding.level]
-        mark = f"[{colour}]{finding.level:4}[/{colour}]"
-        console.print(f"{mark} {escape(finding.what)}", highlight=False, soft_wrap=True)
+    findings = audit(recording)
+    shown = [finding for finding in findings if names or finding.about != "markers"]
+    show_findings(shown, console)
+    if len(shown) < len(findings):
+        console.print("findings on the markers are hidden (--blind): `duchenne inspect` shows them")

@@ -11,27 +11,70 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.recorder.dejitter import dejitter
+from duchenne.recorder.drift import bending_line, evaluate
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
-CLOCK_STEP_S = 0.1
-"""Two consecutive offsets that differ by more than this mark a step of the sender's clock."""
-MIN_SPAN_FOR_DRIFT_S = 60.0
-"""A drift is estimated from measurements over at least this span; below it the offset is constant."""
-MIN_POINTS_FOR_DRIFT = 8
-HUBER_C = 1.345
-"""Huber's tuning constant (95 % efficiency for normal errors; Huber 1981, Robust Statistics)."""
-MIN_DEJITTER_SAMPLES = 100
-GAP_PERIODS = 2.5
-MIN_GAP_S = 0.02
-RESIDUAL_WINDOW = 10
-MAX_RATE_ERROR = 0.05
+    Floats = npt.NDArray[np.float64]
+
+__all__ = [
+    "ClockSettings",
+    "OffsetSegment",
+    "correct",
+    "dejitter",
+    "derive_times",
+    "fit_offsets",
+]
+
 SLOW_PROBE_FACTOR = 5.0
 SLOW_PROBE_S = 0.001
 """Probes that took up to a millisecond are never called slow."""
+MAX_SLEW = 500e-6
+"""Operating systems slew a clock by no more than this (500 ppm; Mills, RFC 5905)."""
+MIN_STEP_S = 0.005
+ASSUMED_SIGMA_S = 50e-6
+"""Error of a probe whose round trip is not known."""
+MATCH = 0.25
+"""A jump of the stamps is the step of the clock if it differs from it by less than this share."""
 
 
 @dataclass(frozen=True)
+class ClockSettings:
+    """How times are derived from stamps.
+
+    Attributes
+    ----------
+    use_offsets : bool
+        Correct the sender's clock at all.
+    smooth : bool or None
+        Dejitter regular streams; None: those whose source drops no samples.
+    step_s : float
+        Two consecutive offsets that differ by more than this are a step of the sender's clock, seconds;
+        smaller steps count too where the round trips of the probes leave no other explanation.
+    knot_s : float
+        A drift may change at each multiple of this, seconds.
+    bend_ppm : float
+        How much it may change from one to the next (standard deviation), parts per million.
+    drift_ppm : float
+        Drift that crystal clocks have before anything was measured (standard deviation), ppm.
+    """
+
+    use_offsets: bool = True
+    smooth: bool | None = None
+    step_s: float = 0.1
+    knot_s: float = 120.0
+    bend_ppm: float = 0.3
+    drift_ppm: float = 100.0
+
+
+DEFAULT = ClockSettings()
+
+
+@dataclass(frozen=True, eq=False)
 class OffsetSegment:
     """Offset of a sender's clock over one stretch without steps.
 
@@ -39,25 +82,38 @@ class OffsetSegment:
     ----------
     first_s, last_s : float
         First and last measurement, on the recorder's clock.
+    n : int
+        Number of measurements that were relied on.
     reference_s : float
-        Sender time at which the offset is `offset_s`.
+        Sender time at which the offset is `offset_s`: the middle of the stretch.
     offset_s : float
         Added to the sender's time it gives the recorder's.
     drift : float
-        Change of the offset, seconds per second (1e-6 = 1 ppm).
+        Mean change of the offset, seconds per second (1e-6 = 1 ppm).
     residual_s : float
         Median absolute residual of the measurements; NaN with fewer than two.
+    knots_s, values_s : ndarray, shape (k,)
+        The offset at some sender times; straight in between and beyond.
     """
 
     first_s: float
     last_s: float
+    n: int
     reference_s: float
     offset_s: float
     drift: float
     residual_s: float
+    knots_s: Floats
+    values_s: Floats
+
+    def at(self, sender_s: Floats) -> Floats:
+        """Return the offset at some times of the sender, shape (n,), seconds."""
+        return evaluate(sender_s, self.knots_s, self.values_s)
 
 
-def fit_offsets(measurements: npt.NDArray[np.float64]) -> tuple[OffsetSegment, ...]:
+def fit_offsets(
+    measurements: Floats, settings: ClockSettings = DEFAULT
+) -> tuple[OffsetSegment, ...]:
     """Fit the offset of a sender's clock, robustly, between steps of that clock.
 
     Parameters
@@ -66,6 +122,7 @@ def fit_offsets(measurements: npt.NDArray[np.float64]) -> tuple[OffsetSegment, .
         Collection time on the recorder's clock, offset, and optionally the round-trip time, in seconds.
         Rows with non-finite time or offset are ignored, and so are repeated measurements and those whose
         round trip took more than five times as long as usual.
+    settings : ClockSettings
 
     Returns
     -------
@@ -74,72 +131,140 @@ def fit_offsets(measurements: npt.NDArray[np.float64]) -> tuple[OffsetSegment, .
 
     Notes
     -----
-    Within a segment the offset is a Huber line over at least 60 s of measurements, else their median. A
-    single measurement that differs from both its neighbours is no step.
+    An offset is off by at most half of its round trip. So the slower a probe, the less it counts, and a
+    change that exceeds half of both round trips and what a clock may slew is a step. A single
+    measurement that differs from both its neighbours is no step.
     """
-    table = _trusted(np.array(measurements, dtype=np.float64))
-    if not table.size:
-        return (OffsetSegment(-np.inf, np.inf, 0.0, 0.0, 0.0, float("nan")),)
-    starts = np.flatnonzero(np.abs(np.diff(table[:, 1])) > CLOCK_STEP_S) + 1
-    pieces = np.split(table, starts)
-    return tuple(_fit_segment(piece[:, 0], piece[:, 1]) for piece in pieces)
+    table = _trusted(np.array(measurements, dtype=np.float64), settings)
+    if not table.size or not settings.use_offsets:
+        zero = np.zeros(1)
+        return (OffsetSegment(-np.inf, np.inf, 0, 0.0, 0.0, 0.0, float("nan"), zero, zero),)
+    starts = np.flatnonzero(_steps(table, settings)) + 1
+    return tuple(_fit_segment(piece, settings) for piece in np.split(table, starts))
 
 
-def _trusted(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _round_trips(table: Floats) -> Floats:
+    unknown = np.full(len(table), np.nan)
+    return np.asarray(np.maximum(table[:, 2], 0) if table.shape[1] > 2 else unknown)
+
+
+def _steps(table: Floats, settings: ClockSettings, lag: int = 1) -> npt.NDArray[np.bool_]:
+    """Return whether the clock stepped between each measurement and the one `lag` after it."""
+    change = np.abs(table[lag:, 1] - table[:-lag, 1])
+    round_trip = _round_trips(table)
+    slewed = MAX_SLEW * (table[lag:, 0] - table[:-lag, 0])
+    bound = np.maximum((round_trip[lag:] + round_trip[:-lag]) / 2 + slewed, MIN_STEP_S)
+    smallest = np.where(np.isfinite(bound), np.minimum(bound, settings.step_s), settings.step_s)
+    return np.asarray(change > np.maximum(smallest, slewed))
+
+
+def _trusted(table: Floats, settings: ClockSettings) -> Floats:
     """Return the measurements that can be relied on, in order of time."""
     if not table.size:
         return table
     finite = np.isfinite(table[:, 0]) & np.isfinite(table[:, 1])
     table = np.asarray(table[finite])
     table = np.asarray(table[np.unique(table[:, 0], return_index=True)[1]])
-    if table.shape[1] > 2 and np.isfinite(table[:, 2]).any():
-        bound = max(SLOW_PROBE_FACTOR * float(np.nanmedian(table[:, 2])), SLOW_PROBE_S)
-        table = np.asarray(table[~(table[:, 2] > bound)])
+    round_trip = _round_trips(table)
+    if np.isfinite(round_trip).any():
+        bound = max(SLOW_PROBE_FACTOR * float(np.nanmedian(round_trip)), SLOW_PROBE_S)
+        table = np.asarray(table[~(round_trip > bound)])
     if len(table) < 3:
         return table
-    jumps = np.abs(np.diff(table[:, 1])) > CLOCK_STEP_S
-    returns = np.abs(table[2:, 1] - table[:-2, 1]) <= CLOCK_STEP_S
+    jumps = _steps(table, settings)
+    returns = ~_steps(table, settings, lag=2)
     alone = np.concatenate([[False], jumps[:-1] & jumps[1:] & returns, [False]])
     return np.asarray(table[~alone])
 
 
-def _fit_segment(
-    time_s: npt.NDArray[np.float64], offset_s: npt.NDArray[np.float64]
-) -> OffsetSegment:
+def _fit_segment(table: Floats, settings: ClockSettings) -> OffsetSegment:
+    time_s, offset_s = table[:, 0], table[:, 1]
     sender_s = time_s - offset_s
-    center = float(np.median(sender_s))
-    level = float(np.median(offset_s))
-    drift = 0.0
-    if len(time_s) >= MIN_POINTS_FOR_DRIFT and np.ptp(time_s) >= MIN_SPAN_FOR_DRIFT_S:
-        level, drift = _huber_line(sender_s - center, offset_s)
-    residual = np.abs(offset_s - level - drift * (sender_s - center))
-    spread = float(np.median(residual)) if len(residual) > 1 else float("nan")
-    return OffsetSegment(float(time_s[0]), float(time_s[-1]), center, level, drift, spread)
+    knots, values = bending_line(
+        sender_s,
+        offset_s,
+        _sigma(_round_trips(table)),
+        knot_s=settings.knot_s,
+        bend_ppm=settings.bend_ppm,
+        slope_ppm=settings.drift_ppm,
+    )
+    residual = np.abs(offset_s - evaluate(sender_s, knots, values))
+    middle = float(knots[0] + knots[-1]) / 2
+    drift = float((values[-1] - values[0]) / (knots[-1] - knots[0])) if len(knots) > 1 else 0.0
+    return OffsetSegment(
+        first_s=float(time_s[0]),
+        last_s=float(time_s[-1]),
+        n=len(table),
+        reference_s=middle,
+        offset_s=float(evaluate(np.array([middle]), knots, values)[0]),
+        drift=drift,
+        residual_s=float(np.median(residual)) if len(residual) > 1 else float("nan"),
+        knots_s=knots,
+        values_s=values,
+    )
 
 
-def _huber_line(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:
-    design = np.column_stack([np.ones_like(x), x])
-    weights = np.ones_like(y)
-    solution = np.zeros(2)
-    for _ in range(50):
-        root = np.sqrt(weights)
-        updated = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0]
-        converged = np.allclose(updated, solution, rtol=0, atol=1e-12)
-        solution = updated
-        residual = y - design @ solution
-        scale = 1.4826 * np.median(np.abs(residual - np.median(residual)))
-        if converged or scale == 0:
-            break
-        ratio = np.abs(residual) / (HUBER_C * scale)
-        weights = np.where(ratio <= 1, 1.0, 1 / np.maximum(ratio, 1))
-    return float(solution[0]), float(solution[1])
+def _sigma(round_trip_s: Floats) -> Floats:
+    """Return the expected error of each probe: what it took longer than the fastest may be on one way."""
+    if not np.isfinite(round_trip_s).any():
+        return np.full(len(round_trip_s), ASSUMED_SIGMA_S)
+    known = np.where(np.isfinite(round_trip_s), round_trip_s, np.nanmax(round_trip_s))
+    fastest = float(np.percentile(known, 5))
+    base = max(fastest / 8, 5e-6)
+    return np.asarray(base + np.maximum(known - fastest, 0) / 2)
+
+
+def derive_times(
+    timestamps: Floats,
+    measurements: Floats,
+    *,
+    nominal_srate_hz: float,
+    can_drop_samples: bool,
+    received: Floats | None = None,
+    starts: Sequence[int] = (),
+    settings: ClockSettings = DEFAULT,
+) -> tuple[Floats, str]:
+    """Derive the times of one stream.
+
+    Parameters
+    ----------
+    timestamps : ndarray, shape (n,)
+        As received.
+    measurements : ndarray, shape (m, 2) or (m, 3)
+        As for :func:`fit_offsets`.
+    nominal_srate_hz : float
+        0 for an irregular stream.
+    can_drop_samples : bool
+        As cameras do; such a stream is not dejittered unless the settings say so.
+    received : ndarray, shape (c, 2), optional
+        As for :func:`correct`.
+    starts : sequence of int
+        Index of the first sample of each appearance.
+    settings : ClockSettings
+
+    Returns
+    -------
+    times_s : ndarray, shape (n,)
+        Seconds on the recorder's clock.
+    method : str
+        What was done, in words.
+    """
+    segments = fit_offsets(measurements, settings)
+    which = _segment_of_each(timestamps, segments, received)
+    times = correct(timestamps, segments, received)
+    method = "clock offsets" if settings.use_offsets else "stamps as received"
+    if not (settings.smooth if settings.smooth is not None else not can_drop_samples):
+        return times, method
+    stepped = np.flatnonzero(np.diff(which)) + 1
+    smooth = dejitter(times, nominal_srate_hz, boundaries=(*starts, *stepped.tolist()))
+    return smooth, f"{method}, dejittered"
 
 
 def correct(
-    timestamps: npt.NDArray[np.float64],
+    timestamps: Floats,
     segments: tuple[OffsetSegment, ...],
-    received: npt.NDArray[np.float64] | None = None,
-) -> npt.NDArray[np.float64]:
+    received: Floats | None = None,
+) -> Floats:
     """Map sender stamps to the recorder's clock.
 
     Parameters
@@ -150,7 +275,7 @@ def correct(
         From :func:`fit_offsets`.
     received : ndarray, shape (k, 2), optional
         Index of the first sample of each chunk and when the chunk was received, on the recorder's clock.
-        Needed to place samples around a step of the sender's clock: their stamps alone cannot tell.
+        Places samples around a step of the sender's clock; without it, the jump of the stamps does.
 
     Returns
     -------
@@ -158,95 +283,95 @@ def correct(
         Seconds on the recorder's clock; NaN where the stamp is.
     """
     stamps = np.asarray(timestamps, dtype=np.float64)
+    if len(segments) == 1:
+        return np.asarray(stamps + segments[0].at(stamps))
     which = _segment_of_each(stamps, segments, received)
-    reference = np.array([segment.reference_s for segment in segments])[which]
-    level = np.array([segment.offset_s for segment in segments])[which]
-    drift = np.array([segment.drift for segment in segments])[which]
-    return np.asarray(stamps + level + drift * (stamps - reference))
-
-
-def _segment_of_each(
-    stamps: npt.NDArray[np.float64],
-    segments: tuple[OffsetSegment, ...],
-    received: npt.NDArray[np.float64] | None,
-) -> npt.NDArray[np.intp]:
-    """Return which segment each sample belongs to: by arrival, and near a step by the nearer offset."""
-    which = np.zeros(len(stamps), dtype=np.intp)
-    if len(segments) == 1 or received is None or not len(received):
-        return which
-    first = received[:, 0].astype(np.intp)
-    last = np.append(first[1:], len(stamps)) - 1
-    arrived = received[:, 1]
-    apparent = arrived - stamps[np.clip(last, 0, len(stamps) - 1)]
-    chunk = np.searchsorted([segment.first_s for segment in segments], arrived, side="right") - 1
-    chunk = np.clip(chunk, 0, len(segments) - 1)
-    following = np.clip(chunk + 1, 0, len(segments) - 1)
-    offsets = np.array([segment.offset_s for segment in segments])
-    behind = arrived > np.array([segment.last_s for segment in segments])[chunk]
-    nearer = np.abs(apparent - offsets[following]) < np.abs(apparent - offsets[chunk])
-    chunk = np.where(behind & nearer, following, chunk)
-    for number, start, stop in zip(
-        chunk.tolist(), first.tolist(), (last + 1).tolist(), strict=True
-    ):
-        which[start:stop] = number
-    return which
-
-
-def dejitter(
-    times_s: npt.NDArray[np.float64],
-    nominal_srate_hz: float,
-    *,
-    boundaries: tuple[int, ...] = (),
-) -> npt.NDArray[np.float64]:
-    """Replace jittered stamps of an equidistant stream by the line through them.
-
-    Parameters
-    ----------
-    times_s : ndarray, shape (n,)
-        Corrected times.
-    nominal_srate_hz : float
-        Declared rate; 0 (irregular) returns the times unchanged.
-    boundaries : tuple of int
-        Indices at which the stream re-appeared; no line crosses them.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        New array. Stretches between gaps are treated apart, and a stretch whose stamps are not
-        explained by one line (lost samples without a visible gap, a changing rate, stamps that go back)
-        keeps its stamps: smoothing it would move samples in time.
-    """
-    times = np.array(times_s, dtype=np.float64)
-    if nominal_srate_hz <= 0 or len(times) < MIN_DEJITTER_SAMPLES:
-        return times
-    period = 1 / nominal_srate_hz
-    steps = np.diff(times)
-    gaps = np.flatnonzero(~(np.abs(steps - period) <= max(GAP_PERIODS * period, MIN_GAP_S))) + 1
-    inner = np.clip(np.asarray(boundaries, dtype=np.intp), 0, len(times))
-    edges = np.unique(np.concatenate([[0], gaps, inner, [len(times)]]))
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if stop - start >= MIN_DEJITTER_SAMPLES:
-            times[start:stop] = _line_through(times[start:stop], period)
+    times = np.full(len(stamps), np.nan)
+    for number, segment in enumerate(segments):
+        own = which == number
+        times[own] = stamps[own] + segment.at(stamps[own])
     return times
 
 
-def _line_through(times: npt.NDArray[np.float64], period_s: float) -> npt.NDArray[np.float64]:
-    """Return the line through equidistant stamps, or the stamps where no line explains them.
+def _segment_of_each(
+    stamps: Floats, segments: tuple[OffsetSegment, ...], received: Floats | None
+) -> npt.NDArray[np.intp]:
+    """Return which segment each sample belongs to."""
+    which = np.zeros(len(stamps), dtype=np.intp)
+    if len(segments) == 1 or not len(stamps):
+        return which
+    if received is None or not len(received):
+        return _by_order(stamps, segments)
+    first = received[:, 0].astype(np.intp)
+    stop = np.append(first[1:], len(stamps))
+    chunk = _by_arrival(stamps, segments, stop - 1, received[:, 1])
+    for number, begin, end in zip(chunk.tolist(), first.tolist(), stop.tolist(), strict=True):
+        which[begin:end] = number
+    for turn in np.flatnonzero(np.diff(chunk)).tolist():
+        old, new = segments[chunk[turn]], segments[chunk[turn + 1]]
+        low, high = int(first[turn]), int(stop[turn + 1])
+        at = _jump(stamps[max(low - 1, 0) : high], old, new)
+        if at is not None:
+            split = max(low - 1, 0) + at
+            which[low:split] = chunk[turn]
+            which[split:high] = chunk[turn + 1]
+    return which
 
-    Medians of ten residuals in a row must stay within half a period, or within what the jitter itself
-    lets them scatter: samples lost anywhere in the stretch, also near its ends, show there.
-    """
-    index = np.arange(len(times), dtype=np.float64)
-    slope, intercept = np.polyfit(index, times - times[0], 1)
-    if not np.isfinite(slope) or abs(slope / period_s - 1) > MAX_RATE_ERROR:
-        return times
-    line = times[0] + intercept + slope * index
-    residual = times - line
-    whole = len(times) // RESIDUAL_WINDOW * RESIDUAL_WINDOW
-    windows = residual[:whole].reshape(-1, RESIDUAL_WINDOW)
-    change = np.diff(residual)
-    spread = 1.4826 * float(np.median(np.abs(change - np.median(change)))) / np.sqrt(2)
-    bound = max(period_s / 2, 5 * 1.25 * spread / np.sqrt(RESIDUAL_WINDOW))
-    tail = abs(float(np.median(residual[-RESIDUAL_WINDOW:])))
-    worst = max(float(np.abs(np.median(windows, axis=1)).max()), tail)
-    return times if worst > bound else line
+
+def _by_arrival(
+    stamps: Floats,
+    segments: tuple[OffsetSegment, ...],
+    last: npt.NDArray[np.intp],
+    arrived: Floats,
+) -> npt.NDArray[np.intp]:
+    """Return the segment of each chunk: by arrival; near a step and around a single probe by the offset."""
+    firsts = np.array([segment.first_s for segment in segments])
+    lasts = np.array([segment.last_s for segment in segments])
+    chunk = np.clip(np.searchsorted(firsts, arrived, side="right") - 1, 0, len(segments) - 1)
+    sender = stamps[np.clip(last, 0, len(stamps) - 1)]
+    apparent = arrived - sender
+    offsets = np.array([segment.at(sender) for segment in segments])
+    distance = np.abs(apparent - offsets)
+    here = np.arange(len(chunk))
+    alone = np.array([segment.n == 1 for segment in segments])
+    best = chunk.copy()
+    for shift in (-1, 1):
+        other = np.clip(chunk + shift, 0, len(segments) - 1)
+        open_to_it = (arrived > lasts[chunk]) if shift > 0 else alone[chunk]
+        nearer = distance[other, here] < distance[best, here]
+        best = np.where(open_to_it & nearer, other, best)
+    return np.asarray(best, dtype=np.intp)
+
+
+def _jump(stamps: Floats, old: OffsetSegment, new: OffsetSegment) -> int | None:
+    """Return the index of the first sample after the step of the clock, None where the stamps show none."""
+    steps = np.diff(stamps)
+    if not len(steps):
+        return None
+    expected = old.at(stamps[:-1]) - new.at(stamps[1:])
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(steps), np.abs(steps - expected), np.inf)
+    at = int(np.argmin(error))
+    return at + 1 if error[at] < MATCH * abs(expected[at]) else None
+
+
+def _by_order(stamps: Floats, segments: tuple[OffsetSegment, ...]) -> npt.NDArray[np.intp]:
+    """Divide samples by the jumps of their stamps, else in the middle between two measurements."""
+    which = np.zeros(len(stamps), dtype=np.intp)
+    begin = 0
+    for number in range(1, len(segments)):
+        old, new = segments[number - 1], segments[number]
+        times = stamps[begin:] + old.at(stamps[begin:])
+        margin = max(60.0, 2 * (new.first_s - old.last_s))
+        possible = times > old.last_s - margin
+        split = begin + (int(np.argmax(possible)) if possible.any() else len(times))
+        at = _jump(stamps[max(split - 1, 0) :], old, new)
+        if at is None:
+            late = times > (old.last_s + new.first_s) / 2
+            at = int(np.argmax(late)) if late.any() else len(times)
+            split = begin + at
+        else:
+            split = max(split - 1, 0) + at
+        which[split:] = number
+        begin = split
+    return which

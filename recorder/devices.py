@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pylsl
 
+from duchenne.recorder.sources.registry import create_source, load_source
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 FIND_TRACKER_S = 3.0
+DISPLAY_STREAMS = ("Markers", "ShownFrames")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class Device:
         XPath 1.0 condition that only this stream meets.
     label : str
         For messages.
+    required : bool
+        The session waits for it; false where the name of its stream is not known beforehand.
     arguments : tuple of str
         Command line of the source; empty where the stream is there already.
     """
@@ -31,11 +39,90 @@ class Device:
     predicate: str
     label: str
     arguments: tuple[str, ...] = ()
+    required: bool = True
 
     @property
     def is_simulated(self) -> bool:
         """Whether it reacts to the markers of the display."""
         return any(argument.startswith("markers_source_id=") for argument in self.arguments)
+
+
+@dataclass(frozen=True)
+class ExtraSource:
+    """A source that a session records besides eye tracker and camera.
+
+    Attributes
+    ----------
+    name : str
+        As in ``duchenne sources list``.
+    settings : mapping of str to str
+        Its options.
+    """
+
+    name: str
+    settings: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> ExtraSource:
+        """Read ``NAME`` or ``NAME:key=value,key=value``.
+
+        Raises
+        ------
+        UsageError
+            It is not written so, or there is no such source or option, or a value does not fit.
+
+        Examples
+        --------
+        >>> ExtraSource.parse("simulated-photodiode:delay_s=0.05").settings
+        {'delay_s': '0.05'}
+        """
+        name, _, rest = text.partition(":")
+        settings = {}
+        for pair in filter(None, rest.split(",")):
+            key, equals, value = pair.partition("=")
+            if not equals or not key.strip():
+                raise UsageError(
+                    f"--source {text}: write it as NAME or NAME:key=value,key=value, for example "
+                    "--source microphone:mode=audio"
+                )
+            settings[key.strip().replace("-", "_")] = value.strip()
+        create_source(name, "check", settings)  # takes its options and opens nothing
+        return cls(name, settings)
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Names of the options that the source has."""
+        return frozenset(load_source(self.name).Options.model_fields)
+
+    @property
+    def stream(self) -> str | None:
+        """Name of its stream; None where the source has no option ``name``."""
+        field = load_source(self.name).Options.model_fields.get("name")
+        return self.settings.get("name", field.default) if field is not None else None
+
+
+def check_streams_differ(devices: Sequence[Device]) -> None:
+    """Refuse two devices whose streams have the same name: a recording tells them apart by it.
+
+    Raises
+    ------
+    UsageError
+        If two have the same.
+    """
+    seen = {words_of(stream): "the display" for stream in DISPLAY_STREAMS}
+    for device in devices:
+        words = words_of(device.stream)
+        if words in seen:
+            raise UsageError(
+                f"{seen[words]} and {device.label} both make a stream named {device.stream}: "
+                "give one of them another name, for example --source microphone:name=Room"
+            )
+        seen[words] = device.label
+
+
+def words_of(stream: str) -> str:
+    """Return a stream's name in small letters and digits, to be part of a source id."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in stream.lower())
 
 
 def tracker_on_network() -> Device:

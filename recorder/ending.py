@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from duchenne.recorder.journal import JournalReader
+from duchenne.recorder.journal_reader import JournalReader
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:

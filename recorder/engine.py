@@ -1,8 +1,7 @@
 """The recording engine: drains every stream, commits it to the journal, notes what happens.
 
-One thread drains all inlets every 10 ms; another writes what it brings and commits every 100 ms. Finding and
-opening streams, probing clocks and folding the journal happen on further threads, so that none of them
-delays a sample.
+Other threads drain the inlets, find and open streams, probe clocks and fold the journal; this one writes what
+they bring and commits it every 100 ms, so that nothing it waits for delays a sample.
 """
 
 from __future__ import annotations
@@ -14,21 +13,30 @@ from typing import TYPE_CHECKING
 
 import pylsl
 
-from duchenne.recorder.inlets import ClockProbe, Drainer, Finder, Inlet, taken_from
+from duchenne.recorder.arrivals import Arrival, identity_of
+from duchenne.recorder.drainer import Drainer, merged
+from duchenne.recorder.inlets import ClockProbe, taken_from
+from duchenne.recorder.journal import JournalWriteError
+from duchenne.recorder.resolver import Finder
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from duchenne.recorder.drainer import Drained
+    from duchenne.recorder.inlets import Inlet
     from duchenne.recorder.journal import Journal
 
 POLL_INTERVAL_S = 0.05
 COMMIT_INTERVAL_S = 0.1
-LOOK_INTERVAL_S = 0.2
+COMMIT_AGAIN_AFTER_S = 0.5
+PLACE_INTERVAL_S = 1.0
+BEHIND_S = 1.0
 STALL_AFTER_S = 2.0
 GONE_AFTER_S = 10.0
 LAST_DRAIN_S = 0.2
+MAX_PENDING_BYTES = 256 << 20
 
 
 @dataclass
@@ -40,14 +48,14 @@ class _Track:
     last_sample_s: float
     stalled: bool = False
 
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """By which the stream is known when it returns: its source id, else its very outlet."""
-        info = self.inlet.info
-        if not info.source_id:
-            return (info.uid,)
-        shape = (info.channel_format, str(info.channel_count))
-        return (info.name, info.type, info.source_id, *shape)
+
+@dataclass
+class _Threads:
+    """What works beside the writing thread."""
+
+    finder: Finder
+    drainer: Drainer
+    probe: ClockProbe
 
 
 @dataclass
@@ -66,7 +74,8 @@ class Engine:
     until_gone : str, optional
         Name of a stream whose end, once it has delivered, ends the recording after 10 s.
     tell : callable
-        Receives one line about anything an operator should see; standard error by default.
+        Receives one line about anything an operator should see, from several threads; standard error by
+        default.
 
     Attributes
     ----------
@@ -82,68 +91,106 @@ class Engine:
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
     started: bool = False
     _tracks: dict[int, _Track] = field(default_factory=dict)
-    _lost: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _arrivals: list[Arrival] = field(default_factory=list)
+    _lost: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
     _delivering: set[str] = field(default_factory=set)
     _gone_since_s: float | None = None
+    _refused_since_s: float | None = None
+    _told_reserve: bool = False
 
     def run(self, stop: threading.Event, *, duration_s: float | None = None) -> None:
         """Record until `stop` is set or the duration has passed.
 
         Raises
         ------
+        JournalWriteError
+            If the disk refuses to take the rest, or the journal has been moved away.
         DuchenneError
             If a required stream does not deliver before the deadline; what was received stays in the
             journal.
         """
-        finder, drainer, probe = Finder(self.predicates), Drainer(), ClockProbe()
+        threads = _Threads(Finder(self.predicates), Drainer(self.tell), ClockProbe())
         try:
-            self._loop(finder, drainer, probe, stop, duration_s)
+            self._loop(threads, stop, duration_s)
             time.sleep(LAST_DRAIN_S)  # for what is in flight
         finally:
             try:
-                drainer.close()
-                self._store(finder, drainer, probe)
+                self._register(threads, last=True)
+                threads.drainer.close()
+                self._store(threads)
                 self.journal.set_meta(stopped_lsl_s=pylsl.local_clock())
-                self.journal.commit()
+                self._commit_last()
             finally:
-                probe.close()
-                finder.close()
+                threads.probe.close()
+                threads.finder.close()
                 for track in self._tracks.values():
                     track.inlet.close()
 
-    def _loop(
-        self,
-        finder: Finder,
-        drainer: Drainer,
-        probe: ClockProbe,
-        stop: threading.Event,
-        duration_s: float | None,
-    ) -> None:
-        begun = time.monotonic()
-        started_s = begun
-        next_look = next_commit = 0.0
+    def _loop(self, threads: _Threads, stop: threading.Event, duration_s: float | None) -> None:
+        begun = started_s = time.monotonic()
+        next_commit = next_place = 0.0
         self.journal.set_meta(state="waiting")
         while not stop.is_set():
             now = time.monotonic()
-            if now >= next_look:
-                finder.look()
-                next_look = now + LOOK_INTERVAL_S
-            self._register(finder, drainer, probe)
-            self._store(finder, drainer, probe)
+            self._store(threads)
+            self._register(threads)
             if not self.started and set(self.required) <= self._delivering:
                 self.started, started_s = True, now
                 self.journal.set_meta(state="recording", recording_since_lsl_s=pylsl.local_clock())
             if not self.started and now - begun > self.deadline_s:
-                self._refuse(finder)
+                self._refuse(threads.finder)
             if self._is_over(now):
                 break
             if duration_s is not None and self.started and now - started_s >= duration_s:
                 break
             if now >= next_commit:
-                self.journal.commit()
-                next_commit = now + COMMIT_INTERVAL_S
+                next_commit = now + (COMMIT_INTERVAL_S if self._commit() else COMMIT_AGAIN_AFTER_S)
+            if now >= next_place:
+                next_place = now + PLACE_INTERVAL_S
+                self._check_place()
             stop.wait(max(0.0, POLL_INTERVAL_S - (time.monotonic() - now)))
         self.journal.set_meta(state="stopping")
+
+    def _commit(self) -> bool:
+        """Commit; tell where the disk refuses, and when it takes everything again."""
+        now = pylsl.local_clock()
+        try:
+            self.journal.commit()
+        except JournalWriteError as error:
+            if self._refused_since_s is None:
+                self._refused_since_s = now
+                self.tell(f"disk: {error}. What arrives waits in memory: make room now")
+            return False
+        if self._refused_since_s is not None:
+            waited = f"the disk took nothing for {now - self._refused_since_s:.1f} s"
+            self._refused_since_s = None
+            self._log("disk refused", f"{waited}; everything was kept in memory and stored after")
+            self.tell(f"disk takes data again: {waited}, nothing is lost")
+        if self.journal.used_reserve and not self._told_reserve:
+            self._told_reserve = True
+            self._log("disk full", "the room that was kept back is in use")
+            self.tell(
+                "disk is full: the room kept back for this lasts some seconds. Make room now, or end the "
+                "session"
+            )
+        return True
+
+    def _commit_last(self) -> None:
+        try:
+            self.journal.commit()
+        except JournalWriteError as error:
+            since_s = self._refused_since_s or pylsl.local_clock()
+            raise JournalWriteError(
+                f"{error}. The last {pylsl.local_clock() - since_s:.1f} s are lost; what came before is "
+                f"safe: make room, then run `duchenne recover {self.journal.path}`."
+            ) from error
+
+    def _check_place(self) -> None:
+        if not self.journal.is_in_place:
+            raise JournalWriteError(
+                f"{self.journal.path} was moved or removed while it was recorded: the recording ends. If it "
+                "was moved, put it back with its -wal file and run `duchenne recover` on it."
+            )
 
     def _is_over(self, now: float) -> bool:
         """Whether the stream that ends the recording has been gone for long enough."""
@@ -154,43 +201,81 @@ class Engine:
         self._gone_since_s = self._gone_since_s or now
         return now - self._gone_since_s > GONE_AFTER_S
 
-    def _register(self, finder: Finder, drainer: Drainer, probe: ClockProbe) -> None:
-        for inlet in finder.new_inlets():
-            info = inlet.info
-            now = pylsl.local_clock()
-            track = _Track(-1, inlet, now)
-            returning = self._lost.pop(track.identity, None)
-            track.stream_id = self.journal.add_stream(info) if returning is None else returning
-            self.journal.add_segment(track.stream_id, info.uid, now)
-            self._log("found" if returning is None else "returned", info.name)
-            if returning is not None:
-                self.tell(f"stream {info.name} is back")
-            self._tracks[track.stream_id] = track
-            if info.nominal_srate_hz == 0:
-                self._delivering.add(info.name)
-            drainer.add(track.stream_id, inlet)
-            probe.add(track.stream_id, inlet)
-        for failure in taken_from(finder.failures):
+    def _register(self, threads: _Threads, *, last: bool = False) -> None:
+        """Take in the streams that were opened, once it is known which of them return."""
+        for inlet in threads.finder.new_inlets():
+            self._arrivals.append(Arrival(inlet, pylsl.local_clock()))
+        for arrival in list(self._arrivals):
+            rivals = [
+                track
+                for track in self._tracks.values()
+                if identity_of(track.inlet.info) == arrival.identity
+            ]
+            if not self._lost.get(arrival.identity) and rivals:
+                verdict = arrival.rival_that_died(
+                    [(t.inlet.info.uid, t.last_sample_s) for t in rivals],
+                    threads.finder.answers,
+                    wait=last,
+                )
+                if verdict is None:
+                    continue
+                for track in rivals:
+                    if track.inlet.info.uid == verdict:
+                        threads.drainer.remove(track.stream_id)
+                        self._forget(track, 0, threads)
+            self._arrivals.remove(arrival)
+            self._admit(arrival, threads)
+        for failure in taken_from(threads.finder.failures):
             self._log("open failed", failure)
+        for stream_id in taken_from(threads.drainer.slow):
+            if stream_id in self._tracks:
+                self._log("slow", f"{self._tracks[stream_id].inlet.info.name}: drained on its own")
 
-    def _store(self, finder: Finder, drainer: Drainer, probe: ClockProbe) -> None:
+    def _admit(self, arrival: Arrival, threads: _Threads) -> None:
+        inlet, info = arrival.inlet, arrival.inlet.info
+        numbers = self._lost.get(arrival.identity)
+        returning = numbers.pop(0) if numbers else None
+        stream_id = self.journal.add_stream(info) if returning is None else returning
+        self.journal.add_segment(stream_id, info.uid, arrival.opened_s)
+        self._log("found" if returning is None else "returned", info.name)
+        if returning is not None:
+            self.tell(f"stream {info.name} is back")
+        self._tracks[stream_id] = _Track(stream_id, inlet, arrival.opened_s)
+        if info.nominal_srate_hz == 0:
+            self._delivering.add(info.name)
+        threads.drainer.add(stream_id, inlet)
+        threads.probe.add(stream_id, inlet)
+
+    def _store(self, threads: _Threads) -> None:
         """Put into the journal what the other threads have brought."""
-        for drained in drainer.results():
-            track = self._tracks[drained.stream_id]
-            if drained.stamps is None or drained.samples is None:
-                self._forget(track, drained.n_lost, finder, probe)
-                continue
-            self.journal.append(
-                drained.stream_id, drained.stamps, drained.samples, received_s=drained.received_s
-            )
-            track.last_sample_s = drained.received_s
-            self._delivering.add(track.inlet.info.name)
-        for stream_id, offset in probe.results():
+        if self.journal.pending_bytes < MAX_PENDING_BYTES:
+            results = threads.drainer.results()
+            if results and pylsl.local_clock() - results[0].received_s > BEHIND_S:
+                late_s = pylsl.local_clock() - results[0].received_s
+                self._log(
+                    "behind", f"{len(results)} chunks waited up to {late_s:.1f} s for the disk"
+                )
+            for drained in merged(results):
+                self._store_one(drained, threads)
+        for stream_id, offset in threads.probe.results():
             self.journal.add_clock_offset(
                 stream_id, offset.time_s, offset.offset_s, offset.uncertainty_s
             )
         for track in self._tracks.values():
             self._watch_silence(track)
+
+    def _store_one(self, drained: Drained, threads: _Threads) -> None:
+        track = self._tracks.get(drained.stream_id)
+        if track is None or track.inlet is not drained.inlet:
+            return
+        if drained.stamps is None or drained.samples is None:
+            self._forget(track, drained.n_lost, threads)
+            return
+        self.journal.append(
+            drained.stream_id, drained.stamps, drained.samples, received_s=drained.received_s
+        )
+        track.last_sample_s = max(track.last_sample_s, drained.received_s)
+        self._delivering.add(track.inlet.info.name)
 
     def _watch_silence(self, track: _Track) -> None:
         info = track.inlet.info
@@ -204,12 +289,12 @@ class Engine:
             self.tell(f"stream {info.name} delivers again")
         track.stalled = silent
 
-    def _forget(self, track: _Track, n_lost: int, finder: Finder, probe: ClockProbe) -> None:
+    def _forget(self, track: _Track, n_lost: int, threads: _Threads) -> None:
         info = track.inlet.info
         del self._tracks[track.stream_id]
-        probe.remove(track.stream_id)
-        finder.forget(info.uid)
-        self._lost[track.identity] = track.stream_id
+        threads.probe.remove(track.stream_id)
+        threads.finder.forget(info.uid)
+        self._lost.setdefault(identity_of(info), []).append(track.stream_id)
         rest = f", with it {n_lost} samples that were on their way" if n_lost else ""
         self._log("lost", info.name + rest)
         self.tell(f"stream {info.name} is gone{rest}; it is recorded again if it returns")

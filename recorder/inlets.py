@@ -1,51 +1,72 @@
-"""LSL inlets for recording: find streams, open them, drain them without loss, probe their clocks.
+"""LSL inlets for recording: open streams, drain them without loss, probe their clocks.
 
-pylsl's own conveniences are avoided where they can lose samples: chunks are never larger than what is
-buffered (a stream that dies in the middle of a larger pull takes the chunk with it), strings stay bytes,
-and liblsl's silent recovery is off, so that a stream which re-appears is seen and marked.
+liblsl is called directly where pylsl's conveniences would cost samples or time: chunks are never larger than
+what is buffered (a stream that dies in the middle of a larger pull takes the chunk with it), strings are
+copied by their length and stay bytes, numbers land in memory that is used again, and liblsl's silent recovery
+is off, so that a stream which re-appears is seen and marked.
 """
 
 from __future__ import annotations
 
 import ctypes
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
 import pylsl
 from pylsl.lib import lib as liblsl
-from pylsl.util import TimeoutError as LslTimeoutError
 
 from duchenne.recorder.streams import StreamInfo, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    import numpy as np
     import numpy.typing as npt
 
-BUFFER_S = 360
+BUFFER_S = 120
 OPEN_TIMEOUT_S = 5.0
 CLOCK_INTERVAL_S = 5.0
 FIRST_CLOCK_INTERVAL_S = 0.5
 CLOCK_TIMEOUT_S = 2.0
 MAX_CHUNK = 1024
+MAX_CHUNK_BYTES = 1 << 20
 MAX_TEXT_CHUNK = 64
-DRAIN_INTERVAL_S = 0.01
-FORGET_AFTER_S = 2.0
-
-liblsl.lsl_time_correction_ex.restype = ctypes.c_double
-liblsl.lsl_time_correction_ex.argtypes = [
-    ctypes.c_void_p,
-    ctypes.POINTER(ctypes.c_double),
-    ctypes.POINTER(ctypes.c_double),
-    ctypes.c_double,
-    ctypes.POINTER(ctypes.c_int32),
-]
-
+TIMED_OUT = -1
 
 _Item = TypeVar("_Item")
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """Return a function of liblsl with declared types, apart from the one that pylsl uses."""
+    function: Any = liblsl[name]
+    function.restype, function.argtypes = result, arguments
+    return function  # type: ignore[no-any-return]  # ctypes functions have no static type
+
+
+_POINTER, _COUNT, _CODE = ctypes.c_void_p, ctypes.c_ulong, ctypes.POINTER(ctypes.c_int32)
+_DOUBLE = ctypes.POINTER(ctypes.c_double)
+_available = _function("lsl_samples_available", ctypes.c_uint32, _POINTER)
+_open_stream = _function("lsl_open_stream", None, _POINTER, ctypes.c_double, _CODE)
+_destroy_string = _function("lsl_destroy_string", None, _POINTER)
+_time_correction = _function(
+    "lsl_time_correction_ex", ctypes.c_double, _POINTER, _DOUBLE, _DOUBLE, ctypes.c_double, _CODE
+)
+_NUMBERS = (_POINTER, _POINTER, _POINTER, _COUNT, _COUNT, ctypes.c_double, _CODE)
+_pull_numbers = {
+    "float32": _function("lsl_pull_chunk_f", _COUNT, *_NUMBERS),
+    "double64": _function("lsl_pull_chunk_d", _COUNT, *_NUMBERS),
+    "int64": _function("lsl_pull_chunk_l", _COUNT, *_NUMBERS),
+    "int32": _function("lsl_pull_chunk_i", _COUNT, *_NUMBERS),
+    "int16": _function("lsl_pull_chunk_s", _COUNT, *_NUMBERS),
+    "int8": _function("lsl_pull_chunk_c", _COUNT, *_NUMBERS),
+}
+_pull_texts = _function(
+    "lsl_pull_chunk_buf",
+    _COUNT,
+    *(_POINTER, _POINTER, _POINTER, _POINTER, _COUNT, _COUNT, ctypes.c_double, _CODE),
+)
 
 
 def taken_from(queue: SimpleQueue[_Item]) -> Iterator[_Item]:
@@ -92,7 +113,60 @@ class ClockOffset:
     uncertainty_s: float
 
 
-@dataclass
+class _Buffer(Protocol):
+    """Memory that liblsl fills."""
+
+    size: int
+
+    def pull(self, handle: Any, n: int, code: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Take `n` samples, or as many as there are; return stamps and samples."""
+
+
+class _Numbers:
+    def __init__(self, info: StreamInfo) -> None:
+        row_bytes = info.channel_count * info.dtype.itemsize
+        self.size = max(1, min(MAX_CHUNK, MAX_CHUNK_BYTES // max(row_bytes, 1)))
+        self._width = info.channel_count
+        self._samples = np.empty((self.size, info.channel_count), info.dtype)
+        self._stamps = np.empty(self.size, np.float64)
+        self._places = self._samples.ctypes.data, self._stamps.ctypes.data
+        self._pull = _pull_numbers[info.channel_format]
+
+    def pull(self, handle: Any, n: int, code: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        n_values = self._pull(handle, *self._places, n * self._width, n, 0.0, code)
+        rows = n_values // self._width
+        return self._stamps[:rows].copy(), self._samples[:rows].copy()
+
+
+class _Texts:
+    """Strings come as pointers with lengths; each is copied, NUL and all, and given back to liblsl."""
+
+    size = MAX_TEXT_CHUNK
+
+    def __init__(self, info: StreamInfo) -> None:
+        self._width = info.channel_count
+        self._pointers = np.zeros(self.size * self._width, np.uintp)
+        self._lengths = np.zeros(self.size * self._width, np.uint32)
+        self._stamps = np.empty(self.size, np.float64)
+        arrays = (self._pointers, self._lengths, self._stamps)
+        self._places = tuple(array.ctypes.data for array in arrays)
+
+    def pull(self, handle: Any, n: int, code: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        size = n * self._width
+        n_values = _pull_texts(handle, *self._places, size, n, 0.0, code)
+        pointers = self._pointers[:size].tolist()
+        lengths = self._lengths[:n_values].tolist()
+        values = np.empty(n_values, np.object_)
+        for index, length in enumerate(lengths):
+            values[index] = ctypes.string_at(pointers[index], length) if length else b""
+        for pointer in pointers:
+            if pointer:
+                _destroy_string(pointer)
+        self._pointers[:size] = 0
+        rows = n_values // self._width
+        return self._stamps[:rows].copy(), values.reshape(rows, self._width)
+
+
 class Inlet:
     """An open stream.
 
@@ -102,8 +176,13 @@ class Inlet:
         The full description, channels included.
     """
 
-    info: StreamInfo
-    _inlet: pylsl.StreamInlet
+    def __init__(self, info: StreamInfo, inlet: pylsl.StreamInlet) -> None:
+        self.info = info
+        self._inlet = inlet
+        self._handle = inlet.obj.value
+        self._buffer: _Buffer = _Texts(info) if info.is_string else _Numbers(info)
+        self._result = ctypes.c_int32()
+        self._code = ctypes.byref(self._result)
 
     @classmethod
     def open(cls, found: pylsl.StreamInfo) -> Inlet:
@@ -126,33 +205,27 @@ class Inlet:
         StreamLostError
             If the connection has broken, or liblsl fails.
         """
-        waiting = int(self._inlet.samples_available())
+        waiting = _available(self._handle)
         if not waiting:
             self._raise_if_lost()
         while waiting > 0:
-            # Powers of two, so that pylsl keeps few string buffers.
-            size = min(self._max_chunk, 1 << (waiting.bit_length() - 1))
-            try:
-                samples, stamps = self._inlet.pull_chunk(0.0, max_samples=size, as_numpy=True)
-            except RuntimeError as error:  # LostError, or an error inside liblsl
-                raise StreamLostError(self.info.name, waiting) from error
+            self._result.value = 0
+            stamps, samples = self._buffer.pull(
+                self._handle, min(waiting, self._buffer.size), self._code
+            )
+            if self._result.value != 0:  # lost, or an error inside liblsl
+                # liblsl ends the queue of a broken connection with an entry that is no sample.
+                raise StreamLostError(self.info.name, max(0, waiting - 1))
             if not len(stamps):
                 return
             waiting -= len(stamps)
             yield stamps, samples
 
     def _raise_if_lost(self) -> None:
-        try:
-            self._inlet.open_stream(0.0)
-        except LslTimeoutError:
-            return
-        except RuntimeError as error:
-            raise StreamLostError(self.info.name) from error
-
-    @property
-    def _max_chunk(self) -> int:
-        """Samples in one chunk; few where each may be a picture."""
-        return MAX_TEXT_CHUNK if self.info.is_string else MAX_CHUNK
+        self._result.value = 0
+        _open_stream(self._handle, 0.0, self._code)
+        if self._result.value not in {0, TIMED_OUT}:
+            raise StreamLostError(self.info.name)
 
     def clock_offset(self, timeout_s: float = CLOCK_TIMEOUT_S) -> ClockOffset | None:
         """Measure the sender's clock; None if it does not answer in time.
@@ -160,8 +233,12 @@ class Inlet:
         liblsl sends several probes and keeps the one with the shortest round trip.
         """
         remote, uncertainty, code = ctypes.c_double(), ctypes.c_double(), ctypes.c_int32()
-        offset = liblsl.lsl_time_correction_ex(
-            self._inlet.obj, remote, uncertainty, timeout_s, ctypes.byref(code)
+        offset = _time_correction(
+            self._handle,
+            ctypes.byref(remote),
+            ctypes.byref(uncertainty),
+            timeout_s,
+            ctypes.byref(code),
         )
         if code.value != 0:
             return None
@@ -170,138 +247,6 @@ class Inlet:
     def close(self) -> None:
         """Disconnect."""
         self._inlet.close_stream()
-
-
-@dataclass
-class Finder:
-    """Looks for streams on the network and opens new ones off the recording thread.
-
-    Parameters
-    ----------
-    predicates : sequence of str
-        XPath 1.0 conditions of LSL, such as ``name='Gaze'``; empty means every stream.
-    """
-
-    predicates: Sequence[str]
-    opened: SimpleQueue[Inlet] = field(default_factory=SimpleQueue)
-    failures: SimpleQueue[str] = field(default_factory=SimpleQueue)
-
-    def __post_init__(self) -> None:
-        conditions: list[str | None] = [*self.predicates] or [None]
-        self._resolvers = [
-            pylsl.ContinuousResolver(pred=condition, forget_after=FORGET_AFTER_S)
-            for condition in conditions
-        ]
-        self._known: set[str] = set()
-        self._told: set[str] = set()
-        self._threads: list[threading.Thread] = []
-
-    def look(self) -> None:
-        """Open every stream that was not seen before, each in a thread of its own."""
-        for resolver in self._resolvers:
-            for found in resolver.results():
-                uid = found.uid()
-                if uid not in self._known:
-                    self._known.add(uid)
-                    thread = threading.Thread(
-                        target=self._open, args=(found, uid), name="open-stream"
-                    )
-                    thread.start()
-                    self._threads = [t for t in self._threads if t.is_alive()] + [thread]
-
-    def forget(self, uid: str) -> None:
-        """Let a lost stream be opened again: its outlet may have outlived the connection."""
-        self._known.discard(uid)
-
-    def _open(self, found: pylsl.StreamInfo, uid: str) -> None:
-        try:
-            self.opened.put(Inlet.open(found))
-        except Exception as error:  # noqa: BLE001 -- whatever one stream does, the others are recorded
-            if uid not in self._told:
-                self._told.add(uid)
-                self.failures.put(f"{found.name()}: {error or type(error).__name__}")
-            self._known.discard(uid)
-
-    def new_inlets(self) -> Iterator[Inlet]:
-        """Yield the streams opened since the last call."""
-        return taken_from(self.opened)
-
-    def visible(self) -> list[StreamInfo]:
-        """Return what is on the network now, whether it is recorded or not."""
-        return [describe(found) for found in pylsl.resolve_streams(wait_time=1.0)]
-
-    def close(self) -> None:
-        """Wait for the threads that still open a stream and stop looking."""
-        for thread in self._threads:
-            thread.join()
-        self._resolvers.clear()
-        for inlet in self.new_inlets():
-            inlet.close()
-
-
-@dataclass(frozen=True)
-class Drained:
-    """What one visit to an inlet brought.
-
-    Attributes
-    ----------
-    stream_id : int
-    received_s : float
-        On the recorder's LSL clock.
-    stamps, samples : ndarray
-        As from :meth:`Inlet.drain`; None where the stream was lost.
-    n_lost : int
-        Samples that were lost with it.
-    """
-
-    stream_id: int
-    received_s: float
-    stamps: npt.NDArray[np.float64] | None = None
-    samples: npt.NDArray[Any] | None = None
-    n_lost: int = 0
-
-
-class Drainer:
-    """Drains all inlets every 10 ms in a thread of its own, so that no disk ever holds them up."""
-
-    def __init__(self) -> None:
-        self.drained: SimpleQueue[Drained] = SimpleQueue()
-        self._inlets: dict[int, Inlet] = {}
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="drain-inlets")
-        self._thread.start()
-
-    def add(self, stream_id: int, inlet: Inlet) -> None:
-        """Start draining an inlet."""
-        with self._lock:
-            self._inlets[stream_id] = inlet
-
-    def results(self) -> Iterator[Drained]:
-        """Yield what was drained since the last call, oldest first."""
-        return taken_from(self.drained)
-
-    def close(self) -> None:
-        """Drain once more and stop the thread."""
-        self._stop.set()
-        self._thread.join()
-        self._visit_all()
-
-    def _loop(self) -> None:
-        while not self._stop.wait(DRAIN_INTERVAL_S):
-            self._visit_all()
-
-    def _visit_all(self) -> None:
-        with self._lock:
-            inlets = list(self._inlets.items())
-        for stream_id, inlet in inlets:
-            try:
-                for stamps, samples in inlet.drain():
-                    self.drained.put(Drained(stream_id, pylsl.local_clock(), stamps, samples))
-            except StreamLostError as error:
-                with self._lock:
-                    self._inlets.pop(stream_id, None)
-                self.drained.put(Drained(stream_id, pylsl.local_clock(), n_lost=error.n_lost))
 
 
 class ClockProbe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,143 +11,34 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from duchenne.protocols.answers import answers_of, withdrawal_of
 from duchenne.protocols.markers import decode
 from duchenne.recorder.certificate import StreamCertificate
-from duchenne.recorder.clock import correct, dejitter, fit_offsets
-from duchenne.recorder.journal import Segment
+from duchenne.recorder.certifying import (
+    Calibration,
+    alignment_of,
+    calibrations_of,
+    certify_stream,
+    recording_interval,
+)
+from duchenne.recorder.recorded_stream import Stream, as_text, info_of, read
 from duchenne.recorder.session_file import FORMAT, FORMAT_VERSION
-from duchenne.recorder.streams import Channel, StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
     import numpy.typing as npt
 
+    from duchenne.protocols.alignment import Alignment
+    from duchenne.recorder.clock import ClockSettings
+
+__all__ = ["EVENT_FIELDS", "Recording", "Stream"]
+
 EVENT_FIELDS = ("event", "block", "stimulus", "presentation_id", "phase")
-PACKET_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Stream:
-    """One recorded stream; data are read from the file when asked for.
-
-    Attributes
-    ----------
-    key : str
-        Name of its group under ``/streams``.
-    info : StreamInfo
-    start_lsl_s : float
-        LSL time that `times_s` counts from.
-    """
-
-    key: str
-    info: StreamInfo
-    start_lsl_s: float
-    _node: h5py.Group
-
-    @property
-    def n(self) -> int:
-        """Number of samples."""
-        return len(self._node["timestamps"])
-
-    @property
-    def timestamps(self) -> npt.NDArray[np.float64]:
-        """Stamps as received, shape (n,), seconds on the sender's LSL clock."""
-        return np.asarray(self._node["timestamps"][:], dtype=np.float64)
-
-    @property
-    def lsl_times_s(self) -> npt.NDArray[np.float64]:
-        """Times on the recorder's LSL clock, shape (n,), as derived when the file was sealed."""
-        return np.asarray(self._node["times"][:], dtype=np.float64)
-
-    @property
-    def times_s(self) -> npt.NDArray[np.float64]:
-        """Times in seconds from ``session_start``, shape (n,), on the recorder's clock."""
-        return self.lsl_times_s - self.start_lsl_s
-
-    @property
-    def clock_offsets(self) -> npt.NDArray[np.float64]:
-        """Clock measurements, shape (m, 2): collection time and offset, seconds."""
-        return np.asarray(self._node["clock_offsets"][:], dtype=np.float64)
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """Appearances of the stream, first to last."""
-        return tuple(
-            Segment(int(row["start_index"]), _text(row["uid"]), float(row["time"]))
-            for row in self._node["segments"][:]
-        )
-
-    @property
-    def _received(self) -> npt.NDArray[np.float64] | None:
-        """Chunk starts and arrival times, shape (c, 2); None in files that do not have them."""
-        return self._node["received"][:] if "received" in self._node else None
-
-    def derive_times_s(self, *, smooth: bool | None = None) -> npt.NDArray[np.float64]:
-        """Derive the times again from the stamps and the clock offsets.
-
-        Parameters
-        ----------
-        smooth : bool, optional
-            Dejitter; by default only where the source drops no samples.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            Seconds from ``session_start``.
-        """
-        uncertainty = self._node["clock_offset_uncertainty"][:]
-        measured = np.column_stack([self.clock_offsets, uncertainty])
-        times = correct(self.timestamps, fit_offsets(measured), self._received)
-        if smooth if smooth is not None else not self.info.can_drop_samples:
-            starts = tuple(segment.start_index for segment in self.segments)
-            times = dejitter(times, self.info.nominal_srate_hz, boundaries=starts)
-        return times - self.start_lsl_s
-
-    def samples(self) -> npt.NDArray[Any]:
-        """Return all samples: numeric (n, channels), or text (n,) or (n, channels).
-
-        Raises
-        ------
-        DuchenneError
-            For a video stream; use :meth:`packets`.
-        """
-        if self.info.is_video:
-            raise DuchenneError(f"stream {self.key} holds encoded frames, not samples.")
-        data = self._node["samples"]
-        return np.asarray(data.asstr()[:] if self.info.is_string else data[:])
-
-    def column(self, label: str) -> npt.NDArray[Any]:
-        """Return one channel by its label, shape (n,).
-
-        Raises
-        ------
-        DuchenneError
-            If the stream has no such channel.
-        """
-        labels = [channel.label for channel in self.info.channels]
-        if label not in labels:
-            raise DuchenneError(
-                f"stream {self.key} has no channel {label}; it has {', '.join(labels)}."
-            )
-        return np.asarray(self._node["samples"][:, labels.index(label)])
-
-    def packet(self, index: int) -> bytes:
-        """Return one encoded frame."""
-        start, stop = self._node["packet_offsets"][index : index + 2]
-        return bytes(self._node["packets"][int(start) : int(stop)].tobytes())
-
-    def packets(self) -> Iterator[bytes]:
-        """Yield the encoded frames in order, reading some at a time."""
-        offsets = self._node["packet_offsets"][:].astype(np.int64)
-        for first in range(0, len(offsets) - 1, PACKET_BATCH):
-            edges = offsets[first : first + PACKET_BATCH + 1]
-            block = self._node["packets"][edges[0] : edges[-1]].tobytes()
-            for start, stop in zip((edges[:-1] - edges[0]), (edges[1:] - edges[0]), strict=True):
-                yield bytes(block[start:stop])
+GROUPS = ("streams", "events", "protocol", "stimuli", "participant", "certificate", "log")
+STREAM_DATASETS = ("timestamps", "times", "clock_offsets", "clock_offset_uncertainty", "segments")
 
 
 class Recording:
@@ -162,25 +53,40 @@ class Recording:
         Root attributes as plain values.
     streams : dict of str to Stream
         By group name.
+    clock_settings : ClockSettings or None
+        How times are derived; None: as they were when the file was sealed.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(
+        self, path: Path, file: h5py.File, clock_settings: ClockSettings | None = None
+    ) -> None:
         self.path = path
+        self.clock_settings = clock_settings
         self._file = file
         self.attrs: dict[str, Any] = {key: _plain(value) for key, value in file.attrs.items()}
-        self.streams: dict[str, Stream] = {}
+        self.streams: dict[str, Stream] = {
+            key: Stream(key, info_of(node), float("nan"), node, clock_settings)
+            for key, node in file["streams"].items()
+        }
         start = self.start_lsl_s
-        for key, node in file["streams"].items():
-            self.streams[key] = Stream(key, _info_of(node), start, node)
+        for key, stream in self.streams.items():
+            self.streams[key] = replace(stream, start_lsl_s=start)
 
     @classmethod
-    def open(cls, path: Path) -> Recording:
-        """Open a session file.
+    def open(cls, path: Path, clock_settings: ClockSettings | None = None) -> Recording:
+        """Open a session file; nothing but its description is read yet.
+
+        Parameters
+        ----------
+        path : Path
+        clock_settings : ClockSettings, optional
+            Derive the times of streams and events again, in this way, instead of taking those that were
+            derived when the file was sealed.
 
         Raises
         ------
         DuchenneError
-            If the file is missing, truncated, of another program, or of a newer format.
+            If the file is missing, truncated, damaged, of another program, or of a newer format.
         """
         if not path.is_file():
             raise DuchenneError(f"{path} does not exist: name a session file (….h5).")
@@ -191,11 +97,15 @@ class Recording:
                 f"{path} is not a readable HDF5 file: it is truncated or of another program. "
                 f"If its .journal is still there, run `duchenne recover` on that."
             ) from error
-        problem = _problem_of(file)
+        problem = _problem_of(file) or _damage_of(file)
         if problem:
             file.close()
             raise DuchenneError(f"{path} {problem}")
-        return cls(path, file)
+        try:
+            return cls(path, file, clock_settings)
+        except BaseException:
+            file.close()
+            raise
 
     def __enter__(self) -> Recording:
         return self
@@ -238,12 +148,33 @@ class Recording:
 
         Without that marker, the first sample of any stream; NaN in an empty file.
         """
-        events = self._file["events"]
-        starts = np.flatnonzero(events["event"].asstr()[:] == "session_start")
+        names = read(self._file["events"], "event", text=True)
+        starts = np.flatnonzero(names == "session_start")
         if len(starts):
-            return float(events["time"][int(starts[0])])
-        firsts = [node["times"][0] for node in self._file["streams"].values() if len(node["times"])]
-        return float(min(firsts)) if firsts else float("nan")
+            return float(self._event_lsl_s[int(starts[0])])
+        firsts = [s.lsl_times_s[0] for s in self.streams.values() if s.n]
+        known = [first for first in firsts if np.isfinite(first)]
+        return float(min(known)) if known else float("nan")
+
+    @cached_property
+    def _event_lsl_s(self) -> npt.NDArray[np.float64]:
+        """Times of the events, in the order of the file."""
+        events = self._file["events"]
+        times = np.array(read(events, "time"), dtype=np.float64)
+        if self.clock_settings is None:
+            return times
+        senders = read(events, "stream", text=True)
+        for key in sorted(set(senders) & set(self.streams)):
+            rows = np.flatnonzero(senders == key)
+            sealed = read(self._file["streams"][key], "times")
+            if len(sealed) == len(rows):  # the file has them in the order of these times
+                times[rows] = self.streams[key].lsl_times_s[np.argsort(sealed, kind="stable")]
+        return times
+
+    @property
+    def interval_lsl_s(self) -> tuple[float, float]:
+        """When the recording began and ended, on the recorder's clock; NaN if unknown."""
+        return recording_interval(self._file)
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -254,16 +185,19 @@ class Recording:
         ``fields`` (dict of the whole marker).
         """
         group = self._file["events"]
-        lsl = np.asarray(group["time"][:], dtype=np.float64)
-        trial = pd.array(group["trial"][:], dtype="Int64")
-        trial[np.flatnonzero(group["trial"][:] < 0)] = pd.NA
+        lsl = self._event_lsl_s
+        numbers = read(group, "trial")
+        trial = pd.array(numbers, dtype="Int64")
+        trial[np.flatnonzero(numbers < 0)] = pd.NA
         columns: dict[str, Any] = {"time_s": lsl - self.start_lsl_s, "lsl_time_s": lsl}
         for field in EVENT_FIELDS:
-            texts = group[field].asstr()[:]
+            texts = read(group, field, text=True)
             columns[field] = pd.Series([text or None for text in texts], dtype=object)
-        columns["fields"] = [decode(text) for text in group["json"].asstr()[:]]
+        columns["fields"] = [decode(text) for text in read(group, "json", text=True)]
         frame = pd.DataFrame(columns)
         frame.insert(3, "trial", trial)
+        if self.clock_settings is not None:
+            frame = frame.sort_values("lsl_time_s", kind="stable", ignore_index=True)
         return frame
 
     def of_type(self, kind: str) -> list[Stream]:
@@ -272,11 +206,52 @@ class Recording:
 
     @property
     def certificate(self) -> dict[str, StreamCertificate]:
-        """The alignment certificate, by group name."""
+        """The alignment certificate, by group name, as made when the file was sealed.
+
+        A stream that could not be certified is not in it.
+        """
         return {
             key: StreamCertificate.from_json(json.loads(value))
             for key, value in self._file["certificate"].attrs.items()
         }
+
+    def certify(self, alignment: Alignment | None = None) -> dict[str, StreamCertificate]:
+        """Make the certificate again, of the times as this recording was opened.
+
+        Parameters
+        ----------
+        alignment : Alignment, optional
+            Another budget than that of the protocol.
+        """
+        return {
+            key: certify_stream(
+                self._file,
+                key,
+                stream.info,
+                times_s=stream.lsl_times_s,
+                alignment=alignment,
+            )
+            for key, stream in self.streams.items()
+        }
+
+    @property
+    def alignment(self) -> Alignment:
+        """The alignment budget of the protocol; the default where there is none."""
+        return alignment_of(self._file)
+
+    @property
+    def calibrations(self) -> list[Calibration]:
+        """Calibrations of the eye tracker, first to last."""
+        return calibrations_of(self._file)
+
+    def latency_known(self, key: str) -> bool:
+        """Whether it is known how late a stream's device stamps its samples.
+
+        Where it is not, every latency computed from the stream contains that of the device, which for USB
+        cameras is 36 to 150 ms and differs at each start. An unknown stream counts as not known.
+        """
+        stream = self.streams.get(key)
+        return stream is not None and stream.info.latency_source != "unknown"
 
     @property
     def protocol_name(self) -> str:
@@ -286,7 +261,7 @@ class Recording:
     @property
     def protocol_yaml(self) -> str:
         """The protocol file as it was run; empty for a plain recording."""
-        return _text(self._file["protocol"]["yaml"][()])
+        return as_text(read(self._file["protocol"], "yaml", ()))
 
     @property
     def screen(self) -> dict[str, Any] | None:
@@ -297,7 +272,7 @@ class Recording:
     @property
     def schedule(self) -> dict[str, Any]:
         """The schedule that was run; empty for a plain recording."""
-        text = _text(self._file["protocol"]["schedule"][()])
+        text = as_text(read(self._file["protocol"], "schedule", ()))
         return dict(json.loads(text)) if text else {}
 
     @property
@@ -319,8 +294,14 @@ class Recording:
 
     @property
     def participant_answers(self) -> dict[str, Any]:
-        """What the protocol asked the participant."""
-        return dict(json.loads(self._file["participant"].attrs["answers"]))
+        """What the participant answered to forms and consent screens, by form and field."""
+        stored = dict(json.loads(self._file["participant"].attrs["answers"]))
+        return answers_of(self.events["fields"]) | stored
+
+    @property
+    def withdrawn(self) -> str | None:
+        """Why the participant does not want the data used; None if there is no such wish."""
+        return withdrawal_of(self.events["fields"])
 
     @property
     def log(self) -> pd.DataFrame:
@@ -328,9 +309,9 @@ class Recording:
         group = self._file["log"]
         return pd.DataFrame(
             {
-                "lsl_time_s": group["time"][:],
-                "kind": list(group["kind"].asstr()[:]),
-                "detail": list(group["detail"].asstr()[:]),
+                "lsl_time_s": read(group, "time"),
+                "kind": list(read(group, "kind", text=True)),
+                "detail": list(read(group, "detail", text=True)),
             }
         )
 
@@ -338,33 +319,43 @@ class Recording:
 def _problem_of(file: h5py.File) -> str | None:
     if file.attrs.get("format") != FORMAT:
         return "is an HDF5 file of another program, not a Duchenne session."
-    if int(file.attrs["format_version"]) > FORMAT_VERSION:
-        return f"has format version {file.attrs['format_version']}: update Duchenne to read it."
+    try:
+        version = int(file.attrs["format_version"])
+    except (KeyError, TypeError, ValueError):
+        return "is damaged: it has no format version."
+    if version > FORMAT_VERSION:
+        return f"has format version {version}: update Duchenne to read it."
     if not file.attrs.get("sealed", False):
         return "was not sealed: run `duchenne recover` on its .journal."
     return None
 
 
-def _info_of(node: h5py.Group) -> StreamInfo:
-    attrs = node.attrs
-    channels = tuple(Channel(**channel) for channel in json.loads(attrs["channels"]))
-    return StreamInfo(
-        name=attrs["name"],
-        type=attrs["type"],
-        source_id=attrs["source_id"],
-        uid=attrs["uid"],
-        hostname=attrs["hostname"],
-        channel_format=attrs["channel_format"],
-        nominal_srate_hz=float(attrs["nominal_srate_hz"]),
-        channel_count=len(channels),
-        channels=channels,
-        info_xml=attrs["info_xml"],
-    )
+def _damage_of(file: h5py.File) -> str | None:
+    for name in GROUPS:
+        if not isinstance(file.get(name), h5py.Group):
+            return f"is damaged: it has no group /{name}."
+    for key, node in file["streams"].items():
+        problem = _stream_problem(node)
+        if problem:
+            return f"is damaged: stream {key} {problem}."
+    return None
+
+
+def _stream_problem(node: Any) -> str | None:
+    if not isinstance(node, h5py.Group):
+        return "is no group"
+    for name in STREAM_DATASETS:
+        if not isinstance(node.get(name), h5py.Dataset):
+            return f"has no {name}"
+    n = len(node["timestamps"])
+    if len(node["times"]) != n:
+        return f"has {n} stamps but {len(node['times'])} times"
+    payload = node.get("packet_offsets", node.get("samples"))
+    if not isinstance(payload, h5py.Dataset):
+        return "has no samples"
+    n_payload = len(payload) - ("packet_offsets" in node)
+    return None if n_payload == n else f"has {n} stamps but {n_payload} samples"
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 import h5py
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from duchenne.recorder.streams import StreamInfo
 
 TEXT = h5py.string_dtype("utf-8")
+CRC_ATTRIBUTE = "crc32"
+READ_BLOCK_BYTES = 4 << 20
+READ_BLOCK_TEXTS = 4096
 
 
 class SampleWriter(Protocol):
@@ -39,7 +43,7 @@ def writer_for(node: h5py.Group, info: StreamInfo) -> SampleWriter:
 
 
 def growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -> h5py.Dataset:
-    """Make an empty dataset that grows by rows: (0,), or (0, width)."""
+    """Make an empty dataset that grows by rows: (0,), or (0, width); every chunk carries a Fletcher sum."""
     rows = 4096 if width is None else max(1, min(4096, (1 << 20) // (8 * max(width, 1))))
     text = dtype is TEXT
     return node.create_dataset(
@@ -51,6 +55,7 @@ def growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -
         compression=None if text else "gzip",
         compression_opts=None if text else 1,
         shuffle=not text,
+        fletcher32=not text,
     )
 
 
@@ -61,15 +66,57 @@ def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
     dataset[start:] = values
 
 
+class Checksum:
+    """CRC-32 of what goes into a dataset, to be compared with what comes out of it.
+
+    Numbers count as little-endian bytes in the order of the samples, texts as UTF-8 with a NUL after each.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Take in some more rows."""
+        if values.dtype == np.object_:
+            parts = [v if isinstance(v, bytes) else str(v).encode() for v in values.flat]
+            self.value = zlib.crc32(b"".join(part + b"\0" for part in parts), self.value)
+        else:
+            order = values.dtype.newbyteorder("<")
+            plain = np.ascontiguousarray(values, dtype=order)
+            self.value = zlib.crc32(plain.reshape(-1).view(np.uint8).data, self.value)
+
+    def store(self, dataset: h5py.Dataset) -> None:
+        """Keep it as an attribute of the dataset."""
+        dataset.attrs[CRC_ATTRIBUTE] = np.uint32(self.value)
+
+
+def crc_of(dataset: h5py.Dataset) -> int:
+    """Read a dataset, block by block, and return the CRC-32 of what it holds."""
+    checksum = Checksum()
+    if h5py.check_string_dtype(dataset.dtype):
+        rows = READ_BLOCK_TEXTS
+    else:
+        row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64))
+        rows = max(1, READ_BLOCK_BYTES // max(row_bytes, 1))
+    if dataset.chunks:
+        rows = -(-rows // dataset.chunks[0]) * dataset.chunks[0]
+    for first in range(0, dataset.shape[0], rows):
+        checksum.add(dataset[first : first + rows])
+    return checksum.value
+
+
 class _NumericWriter:
     def __init__(self, node: h5py.Group, dtype: np.dtype[Any], width: int) -> None:
         self._samples = growing(node, "samples", dtype, width)
+        self._sum = Checksum()
 
     def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
-        extend(self._samples, np.concatenate([np.asarray(block) for block in blocks]))
+        values = np.concatenate([np.asarray(block) for block in blocks])
+        self._sum.add(values)
+        extend(self._samples, values)
 
     def finish(self) -> None:
-        """Nothing is left to write."""
+        self._sum.store(self._samples)
 
 
 class _TextWriter:
@@ -80,10 +127,12 @@ class _TextWriter:
         self._samples = growing(node, "samples", TEXT, None if width == 1 else width)
         self._odd: list[tuple[int, bytes]] = []
         self._n_values = 0
+        self._sum = Checksum()
 
     def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
         values = [value for block in blocks for row in block for value in row]
         texts = np.array([self._text(value) for value in values], dtype=object)
+        self._sum.add(texts)
         extend(self._samples, texts if self._width == 1 else texts.reshape(-1, self._width))
 
     def _text(self, value: bytes) -> str:
@@ -94,6 +143,7 @@ class _TextWriter:
         return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
     def finish(self) -> None:
+        self._sum.store(self._samples)
         if self._odd:
             joined = np.frombuffer(b"".join(value for _, value in self._odd), dtype=np.uint8)
             lengths = [len(value) for _, value in self._odd]
@@ -111,26 +161,39 @@ class _VideoWriter:
 
     def __init__(self, node: h5py.Group) -> None:
         self._packets = node.create_dataset(
-            "packets", shape=(0,), maxshape=(None,), chunks=(1 << 20,), dtype=np.uint8
+            "packets",
+            shape=(0,),
+            maxshape=(None,),
+            chunks=(1 << 20,),
+            dtype=np.uint8,
+            fletcher32=True,
         )
+        self._sum = Checksum()
         self._offsets = growing(node, "packet_offsets", np.uint64)
         self._node = node
-        self._n_odd = 0
+        self._n_frames = 0
+        self._odd: list[int] = []
         extend(self._offsets, np.zeros(1, np.uint64))
 
     def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
         frames = [self._frame(row[0]) for block in blocks for row in block]
         end = int(self._packets.shape[0])
         ends = end + np.cumsum([len(frame) for frame in frames])
-        extend(self._packets, np.frombuffer(b"".join(frames), dtype=np.uint8))
+        joined = np.frombuffer(b"".join(frames), dtype=np.uint8)
+        self._sum.add(joined)
+        extend(self._packets, joined)
         extend(self._offsets, ends.astype(np.uint64))
 
     def _frame(self, value: bytes) -> bytes:
+        index, self._n_frames = self._n_frames, self._n_frames + 1
         try:
             return base64.b64decode(value, validate=True)
         except binascii.Error:
-            self._n_odd += 1
+            self._odd.append(index)
             return value
 
     def finish(self) -> None:
-        self._node.attrs["n_not_base64"] = self._n_odd
+        self._sum.store(self._packets)
+        self._node.attrs["n_not_base64"] = len(self._odd)
+        if self._odd:
+            self._node.create_dataset("not_base64", data=np.array(self._odd, np.uint64))

@@ -12,22 +12,33 @@ import tempfile
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pylsl
+
 from duchenne import __version__
 from duchenne.recorder.archive import journal_path_for
-from duchenne.recorder.devices import Device, tracker_on_network
+from duchenne.recorder.devices import (
+    Device,
+    ExtraSource,
+    check_streams_differ,
+    tracker_on_network,
+    words_of,
+)
 from duchenne.recorder.ending import Interrupts, journal_state, let_seal
+from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.processes import Child
+from duchenne.recorder.resuming import journal_markers, next_step
+from duchenne.recorder.sources.notices import NOTICE
 from duchenne.recorder.sources.registry import load_source
 from duchenne.recorder.study_folder import start_study
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from duchenne.protocols.schedule import Schedule
     from duchenne.protocols.schema import Protocol
@@ -60,8 +71,18 @@ class SessionRequest:
         A source's name, ``lsl`` for a tracker that is on the network already, or ``none``.
     camera : str
         ``simulated``, ``none``, a device number, or a device or film path.
+    sources : tuple of ExtraSource
+        What else to start, record and require.
     headless : bool
         Virtual screen; the simulated participant answers.
+    pilot : bool
+        Not to enter the study's results.
+    blind : bool
+        Tell the operator no stimulus, category or block.
+    first_step : int
+        Number of the step to begin with, from 1.
+    resumed_from : str or None
+        Label of the run that is continued.
     """
 
     protocol: Protocol
@@ -71,7 +92,12 @@ class SessionRequest:
     study: Path
     eyetracker: str = "lsl"
     camera: str = "0"
+    sources: tuple[ExtraSource, ...] = ()
     headless: bool = False
+    pilot: bool = False
+    blind: bool = False
+    first_step: int = 1
+    resumed_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +127,8 @@ class SessionRunner:
         Receives one line about anything the operator should know.
     on_step : callable
         Receives the step number, the number of steps, and what is shown.
+    commands : callable, optional
+        Returns the operator's commands for the display since its last call.
 
     A console that is gone (OSError, ValueError of either) never ends a session.
     """
@@ -108,12 +136,16 @@ class SessionRunner:
     request: SessionRequest
     tell: Callable[[str], None]
     on_step: Callable[[int, int, str], None]
+    commands: Callable[[], Sequence[str]] = tuple
     _token: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _children: list[Child] = field(default_factory=list)
     _restarted: set[str] = field(default_factory=set)
     _given_up: set[str] = field(default_factory=set)
     _interrupts: Interrupts = field(default_factory=Interrupts)
+    _tracker: Device | None = None
     _begun: bool = False
+    _step: int = 1
+    _display_restarted: bool = False
     _journal_named: bool = False
 
     def run(self) -> Outcome:
@@ -138,9 +170,7 @@ class SessionRunner:
                 facts = Path(folder) / "facts.json"
                 facts.write_text(json.dumps(session_facts(self.request)), encoding="utf-8")
                 sources = {
-                    device: self._start(device.label, list(device.arguments))
-                    for device in devices
-                    if device.arguments
+                    device: self._start_source(device) for device in devices if device.arguments
                 }
                 display = self._start_display()
                 recorder = self._start_recorder(target, devices, facts)
@@ -150,8 +180,8 @@ class SessionRunner:
                 for device, source in sources.items():
                     if device.is_simulated:
                         source.wait_for_line(f"hears {self._display_id}-markers", READY_TIMEOUT_S)
-                self._wait_until_recording(recorder, journal_path_for(target))
-            aborted = self._watch(display, recorder, sources)
+                self._wait_until_recording(recorder, journal_path_for(target), sources)
+            aborted = self._watch(display, recorder, sources, journal_path_for(target))
             return self._finish(recorder, target, aborted=aborted)
         finally:
             self._end(target)
@@ -179,8 +209,12 @@ class SessionRunner:
             self.on_step(step, of, label)
 
     def _devices(self) -> list[Device]:
-        found = [self._eyetracker(), self._camera()]
-        return [device for device in found if device is not None]
+        extras = [self._extra(source) for source in self.request.sources]
+        self._tracker = self._eyetracker()
+        found = [self._tracker, self._camera(), *extras]
+        devices = [device for device in found if device is not None]
+        check_streams_differ(devices)
+        return devices
 
     def _eyetracker(self) -> Device | None:
         choice = self.request.eyetracker
@@ -189,7 +223,7 @@ class SessionRunner:
         if choice == "lsl":
             return tracker_on_network()
         load_source(choice)  # an unknown name is refused before anything starts
-        settings = self._simulated_settings(choice)
+        settings = self._simulated_settings(choice) | self._calibration_settings(choice)
         return self._source("Gaze", choice, "eye tracker", settings)
 
     def _camera(self) -> Device | None:
@@ -201,8 +235,16 @@ class SessionRunner:
             return self._source("FaceVideo", name, "camera", self._simulated_settings(name))
         return self._source("FaceVideo", "camera", "camera", {"device": choice})
 
+    def _extra(self, source: ExtraSource) -> Device:
+        simulated = self._simulated_settings(source.name)
+        settings = {key: value for key, value in simulated.items() if key in source.options}
+        device = self._source(
+            source.stream or source.name, source.name, source.name, settings | {**source.settings}
+        )
+        return replace(device, required=source.stream is not None)
+
     def _source(self, stream: str, source: str, label: str, settings: Mapping[str, str]) -> Device:
-        source_id = f"duchenne-{stream.lower()}-{self._token}"
+        source_id = f"duchenne-{words_of(stream)}-{self._token}"
         arguments = ["sources", "start", source, "--source-id", source_id]
         arguments += ["--stop-unheard", str(STOP_UNHEARD_S)]
         for key, value in settings.items():
@@ -221,6 +263,17 @@ class SessionRunner:
             "truth": str(request.name.truth_prefix(request.study)),
         }
 
+    def _calibration_settings(self, source: str) -> dict[str, str]:
+        """Return what a tracker that is calibrated by the display's markers has to know."""
+        screen = self.request.protocol.screen
+        known = {
+            "markers_source_id": f"{self._display_id}-markers",
+            "screen_width_mm": f"{10 * screen.width_cm:g}",
+            "screen_height_mm": f"{10 * screen.height_cm:g}",
+        }
+        options = load_source(source).Options.model_fields
+        return {key: value for key, value in known.items() if key in options}
+
     @property
     def _display_id(self) -> str:
         return f"duchenne-display-{self._token}"
@@ -230,16 +283,33 @@ class SessionRunner:
         self._children.append(child)
         return child
 
-    def _start_display(self) -> Child:
+    def _start_source(self, device: Device) -> Child:
+        def hear(line: str) -> None:
+            if line.startswith(NOTICE):
+                self._tell(line[len(NOTICE) :])
+
+        return self._start(device.label, list(device.arguments), on_error_line=hear)
+
+    def _start_display(self, *, checked: bool = False) -> Child:
         request = self.request
         path = request.protocol.source_path
         arguments = ["protocol", "present", str(path) if path else request.protocol.name]
         arguments += ["--participant", request.name.participant, "--session", request.name.session]
         arguments += ["--run", request.name.run, "--source-id", self._display_id]
         arguments += ["--seed", str(request.schedule.seed)]
+        if request.schedule.number is not None:
+            arguments += ["--number", str(request.schedule.number)]
+        if checked:
+            arguments.append("--checked")
+        if self._tracker is not None:
+            arguments += ["--gaze-stream", self._tracker.predicate]
         if request.headless:
             arguments += ["--headless", "--simulated"]
-        return self._start("display", arguments)
+        return self._start("display", arguments, on_error_line=self._hear_display)
+
+    def _hear_display(self, line: str) -> None:
+        if line.startswith(("triggers: ", "gaze: ")):
+            self._tell(line)
 
     def _start_recorder(self, target: Path, devices: list[Device], facts: Path) -> Child:
         arguments = ["record", "--out", str(target), "--meta", str(facts), "--discard-unstarted"]
@@ -253,20 +323,26 @@ class SessionRunner:
         ]
         arguments += ["--stream", f"starts-with(source_id,'{self._display_id}')"]
         for device in devices:
-            arguments += ["--stream", device.predicate, "--require", device.stream]
+            arguments += ["--stream", device.predicate]
+            arguments += ["--require", device.stream] if device.required else []
         return self._start("recorder", arguments, on_error_line=self._hear_recorder)
 
     def _hear_recorder(self, line: str) -> None:
         # The display's own end is seen by watching its process.
-        if line.startswith("stream ") and not line.startswith(DISPLAY_STREAMS):
+        if line.startswith(("stream ", "disk")) and not line.startswith(DISPLAY_STREAMS):
             self._tell(line)
 
-    def _wait_until_recording(self, recorder: Child, journal: Path) -> None:
+    def _wait_until_recording(
+        self, recorder: Child, journal: Path, sources: Mapping[Device, Child]
+    ) -> None:
         deadline = time.monotonic() + STREAMS_TIMEOUT_S
         state = ""
         while time.monotonic() < deadline:
             if recorder.exit_code is not None:
                 raise DuchenneError(recorder.last_words())
+            for source in sources.values():
+                if source.exit_code is not None:
+                    raise DuchenneError(source.last_words())
             if journal.exists():
                 state = journal_state(journal)
                 if state == "recording":
@@ -277,18 +353,18 @@ class SessionRunner:
             "Check that the streams deliver with `duchenne sources list`."
         )
 
-    def _watch(self, display: Child, recorder: Child, sources: dict[Device, Child]) -> bool:
+    def _watch(
+        self, display: Child, recorder: Child, sources: dict[Device, Child], journal: Path
+    ) -> bool:
         """Follow the presentation to its end; return whether it was aborted."""
         try:
             self._begun = True
-            display.send("start")
-            while display.exit_code is None:
-                self._follow(display)
-                if recorder.exit_code is not None:
-                    self._abort(display)
+            display.send(f"start {json.dumps(self._beginning())}")
+            while True:
+                self._watch_display(display, recorder, sources)
+                if not self._can_go_on(display, recorder):
                     break
-                self._keep_alive(sources)
-                time.sleep(WATCH_INTERVAL_S)
+                display = self._restart_display(display, journal)
         except KeyboardInterrupt:
             self._tell("interrupted: ending the session; what was recorded is kept")
             self._abort(display)
@@ -297,6 +373,62 @@ class SessionRunner:
         if code not in (0, ABORTED):
             self._tell(f"the display failed: {display.last_words()}")
         return code != 0
+
+    def _watch_display(self, display: Child, recorder: Child, sources: dict[Device, Child]) -> None:
+        while display.exit_code is None:
+            self._follow(display)
+            for command in self.commands():
+                display.send(command)
+            if recorder.exit_code is not None:
+                self._abort(display)
+                break
+            self._keep_alive(sources)
+            time.sleep(WATCH_INTERVAL_S)
+        self._follow(display)
+
+    def _beginning(self) -> dict[str, Any]:
+        request = self.request
+        values: dict[str, Any] = {"step": request.first_step, "pilot": request.pilot}
+        if request.resumed_from is not None:
+            values["resumed_from"] = request.resumed_from
+        return values
+
+    def _can_go_on(self, display: Child, recorder: Child) -> bool:
+        """Whether the display died without a word, for the first time, and the recording goes on."""
+        silent = display.exit_code not in (0, 1, 2, ABORTED)
+        return silent and not self._display_restarted and recorder.exit_code is None
+
+    def _restart_display(self, dead: Child, journal: Path) -> Child:
+        """Start the display once more, in the same recording, with the next trial.
+
+        Raises
+        ------
+        DuchenneError
+            It does not start.
+        """
+        failed_s = pylsl.local_clock()
+        self._display_restarted = True
+        self._tell(f"the display failed ({dead.last_words()}): starting it once more")
+        display = self._start_display(checked=True)
+        display.wait_for_line("ready", READY_TIMEOUT_S)
+        markers_id = f"{self._display_id}-markers"
+        self._wait_until_heard_again(journal)
+        steps = self.request.schedule.steps
+        step = next_step(steps, journal_markers(journal, markers_id), self._step)
+        self._tell(f"the display is back: going on with step {step} of {len(steps)}")
+        display.send(f"start {json.dumps({'step': step, 'failed_lsl_s': failed_s})}")
+        return display
+
+    def _wait_until_heard_again(self, journal: Path) -> None:
+        """Wait until the recorder receives both streams of the display again."""
+        deadline = time.monotonic() + STREAMS_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with JournalReader(journal) as reader:
+                own = [s for s in reader.streams if s.info.source_id.startswith(self._display_id)]
+                if own and all(len(reader.segments(stream.id)) > 1 for stream in own):
+                    return
+            time.sleep(WATCH_INTERVAL_S)
+        self._tell("the recorder does not hear the display again: its markers may be missing")
 
     def _abort(self, display: Child) -> None:
         display.send("abort")
@@ -307,7 +439,15 @@ class SessionRunner:
         for line in display.lines():
             if line.startswith("{"):
                 step = json.loads(line)
-                self._show_step(int(step["step"]), int(step["of"]), str(step["label"]))
+                self._step = int(step["step"])
+                self._show_step(self._step, int(step["of"]), self._label(str(step["label"])))
+
+    def _label(self, label: str) -> str:
+        """Return what the operator may see of a step."""
+        if not self.request.blind:
+            return label
+        step = self.request.schedule.steps[self._step - 1]
+        return step.kind if step.trial is None else f"trial {step.trial.trial}"
 
     def _keep_alive(self, sources: dict[Device, Child]) -> None:
         """Start a source that has died once more; say so."""
@@ -322,7 +462,7 @@ class SessionRunner:
                 continue
             self._restarted.add(device.stream)
             self._tell(f"{device.label} ended ({child.last_words()}): starting it once more")
-            sources[device] = self._start(device.label, list(device.arguments))
+            sources[device] = self._start_source(device)
 
     def _finish(self, recorder: Child, target: Path, *, aborted: bool) -> Outcome:
         journal = journal_path_for(target)
@@ -388,4 +528,6 @@ def session_facts(request: SessionRequest) -> dict[str, Any]:
         if protocol.stimuli == "bundled"
         else str(request.stimuli.folder),
         "participant_answers": {},
+        "pilot": request.pilot,
+        "resumed_from": request.resumed_from or "",
     }

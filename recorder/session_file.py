@@ -14,21 +14,24 @@ import numpy as np
 
 from duchenne import __version__
 from duchenne.protocols.markers import decode
-from duchenne.recorder.certificate import certify
-from duchenne.recorder.clock import correct, dejitter, fit_offsets
-from duchenne.recorder.journal import Segment
-from duchenne.recorder.sample_writers import TEXT, extend, growing, writer_for
+from duchenne.recorder.certifying import END_ATTRIBUTE, START_ATTRIBUTE, certify_stream
+from duchenne.recorder.clock import derive_times
+from duchenne.recorder.journal_format import Segment
+from duchenne.recorder.sample_writers import TEXT, Checksum, extend, growing, writer_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import h5py
 
-    from duchenne.recorder.journal import Chunk, JournalReader, StoredStream
+    from duchenne.recorder.journal_format import Chunk, StoredStream
+    from duchenne.recorder.journal_reader import JournalReader
 
 FORMAT = "duchenne-session"
 FORMAT_VERSION = 1
 ROW_BLOCK_BYTES = 4 << 20
+TEXT_OVERHEAD_BYTES = 100
+"""Memory that a short text needs beside its own bytes."""
 EVENT_COLUMNS = ("event", "trial", "block", "stimulus", "presentation_id", "phase")
 MAX_TRIAL = 2**31
 ROOT_FACTS = ("participant", "session", "task", "run")
@@ -65,6 +68,7 @@ def write_session(
         file.attrs[key] = str(meta.get(key, ""))
     file.attrs["created_utc"] = str(meta.get("created_utc", ""))
     file.attrs["software_version"] = str(meta.get("software_version", __version__))
+    file.attrs["pilot"] = bool(meta.get("pilot", False))
     file.attrs["sealed"] = False
     file.attrs["recovered"] = recovered
     total = sum(reader.counts().values())
@@ -79,19 +83,10 @@ def write_session(
             if progress is not None:
                 progress(sum(written.values()), total)
     certificate = file.create_group("certificate")
-    interval = _interval(meta, group)
+    file.attrs[START_ATTRIBUTE], file.attrs[END_ATTRIBUTE] = _interval(meta, group)
     for stream in reader.streams:
         node = group[stream.group_name]
         _guard(failures, f"times of {stream.group_name}", _derive_times, node, stream)
-        _guard(
-            failures,
-            f"certificate of {stream.group_name}",
-            _certify,
-            certificate,
-            node,
-            stream,
-            interval,
-        )
     rows = _guard(failures, "events", _event_rows, group, reader) or []
     n_failures = len(failures)
     _guard(failures, "event columns", _write_events, file, rows)
@@ -105,6 +100,9 @@ def write_session(
             _start_again(file, name)
         _write_facts(file, {})
     file.create_group("calibration")
+    for stream in reader.streams:
+        what = f"certificate of {stream.group_name}"
+        _guard(failures, what, _certify, file, certificate, stream)
     _write_log(file, reader, failures)
     file.attrs["sealed"] = True
     return written
@@ -141,15 +139,18 @@ def _write_stream(node: h5py.Group, stream: StoredStream, reader: JournalReader)
     stamps = growing(node, "timestamps", np.float64)
     received = growing(node, "received", np.float64, 2)
     writer = writer_for(node, info)
+    checksum = Checksum()
     n_written = 0
     for chunks in _blocks(reader.chunks(stream)):
         block = np.concatenate([chunk.timestamps for chunk in chunks])
+        checksum.add(block)
         extend(stamps, block)
         writer.write([chunk.samples for chunk in chunks])
         starts = n_written + np.cumsum([0, *(len(chunk.timestamps) for chunk in chunks[:-1])])
         extend(received, np.column_stack([starts, [chunk.received_s for chunk in chunks]]))
         n_written += len(block)
         yield len(block)
+    checksum.store(stamps)
     writer.finish()
     _write_clock(node, stream, reader)
 
@@ -180,28 +181,20 @@ def _shifted(segment: Segment, dropped: Sequence[tuple[int, int]]) -> Segment:
 
 
 def _derive_times(node: h5py.Group, stream: StoredStream) -> None:
-    offsets = np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]])
-    times = correct(node["timestamps"][:], fit_offsets(offsets), node["received"][:])
-    smooth = not stream.info.can_drop_samples
-    if smooth:
-        starts = tuple(int(row["start_index"]) for row in node["segments"][:])
-        times = dejitter(times, stream.info.nominal_srate_hz, boundaries=starts)
-    node["times"][...] = times
-    node["times"].attrs["method"] = "clock offsets, dejittered" if smooth else "clock offsets"
-
-
-def _certify(
-    certificate: h5py.Group, node: h5py.Group, stream: StoredStream, interval: tuple[float, float]
-) -> None:
-    offsets = np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]])
-    result = certify(
-        stream.info,
+    times, method = derive_times(
         node["timestamps"][:],
-        offsets,
-        n_segments=max(len(node["segments"]), 1),
-        recording=interval,
-        times_s=node["times"][:],
+        np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]]),
+        nominal_srate_hz=stream.info.nominal_srate_hz,
+        can_drop_samples=stream.info.can_drop_samples,
+        received=node["received"][:],
+        starts=[int(row["start_index"]) for row in node["segments"][:]],
     )
+    node["times"][...] = times
+    node["times"].attrs["method"] = method
+
+
+def _certify(file: h5py.File, certificate: h5py.Group, stream: StoredStream) -> None:
+    result = certify_stream(file, stream.group_name, stream.info)
     certificate.attrs[stream.group_name] = json.dumps(result.to_json())
 
 
@@ -214,7 +207,7 @@ def _blocks(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
         size += (
             samples.nbytes
             if isinstance(samples, np.ndarray)
-            else sum(len(value) for row in samples for value in row)
+            else sum(len(value) + TEXT_OVERHEAD_BYTES for row in samples for value in row)
         )
         if size >= ROW_BLOCK_BYTES:
             yield block

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pylsl
@@ -37,6 +37,9 @@ _FORMAT_NAMES = {
     pylsl.cf_int64: "int64",
 }
 VIDEO_TYPE = "VideoCompressed"
+LatencySource = Literal["photodiode", "camera_flash", "declared", "unknown"]
+"""How the latency of a device is known: measured with a photodiode or a flash, told by its maker, or not."""
+MAX_LATENCY_S = 10.0
 
 GAZE_CHANNELS: tuple[tuple[str, str, str, str], ...] = (
     ("left_x", "ScreenX", "normalized", "left"),
@@ -121,15 +124,38 @@ class StreamInfo:
         """Numpy type of one value; object for strings."""
         return np.dtype(NUMERIC_FORMATS.get(self.channel_format, np.object_))
 
-    @property
-    def can_drop_samples(self) -> bool:
-        """Whether the source declares that it may drop samples, as cameras do."""
+    def described(self, path: str) -> str | None:
+        """Return a text of the description, such as ``acquisition/model``; None where it is not there."""
         try:
             root = ET.fromstring(self.info_xml)  # noqa: S314 -- expat of Python >= 3.10 bounds entity expansion
         except ET.ParseError:
-            return self.type == VIDEO_TYPE
-        flag = root.findtext("desc/synchronization/can_drop_samples")
-        return self.type == VIDEO_TYPE if flag is None else flag.strip().lower() == "true"
+            return None
+        text = root.findtext(f"desc/{path}")
+        return None if text is None else text.strip()
+
+    @property
+    def can_drop_samples(self) -> bool:
+        """Whether the source declares that it may drop samples, as cameras do."""
+        flag = self.described("synchronization/can_drop_samples")
+        return self.type == VIDEO_TYPE if flag is None else flag.lower() == "true"
+
+    @property
+    def device_latency_s(self) -> float:
+        """Seconds from what happened to the stamp of its sample; NaN where nobody said or measured it."""
+        text = self.described("acquisition/device_latency_s") or ""
+        try:
+            seconds = float(text)
+        except ValueError:
+            return float("nan")
+        return seconds if abs(seconds) <= MAX_LATENCY_S else float("nan")
+
+    @property
+    def latency_source(self) -> LatencySource:
+        """How `device_latency_s` is known; ``unknown`` where it is not."""
+        said = self.described("acquisition/latency_source")
+        if not np.isfinite(self.device_latency_s) or said == "unknown":
+            return "unknown"
+        return next((source for source in get_args(LatencySource) if source == said), "declared")
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as plain values, ready for JSON."""
@@ -160,12 +186,13 @@ def describe(info: pylsl.StreamInfo) -> StreamInfo:
         channel_format=_FORMAT_NAMES[info.channel_format()],
         nominal_srate_hz=float(info.nominal_srate()),
         channel_count=info.channel_count(),
-        channels=_channels_of(xml),
+        channels=channels_of(xml),
         info_xml=xml,
     )
 
 
-def _channels_of(xml: str) -> tuple[Channel, ...]:
+def channels_of(xml: str) -> tuple[Channel, ...]:
+    """Return the channels that an LSL description names; none where its XML is malformed."""
     try:
         root = ET.fromstring(xml)  # noqa: S314 -- expat of Python >= 3.10 bounds entity expansion
     except ET.ParseError:
@@ -259,3 +286,40 @@ def video_description(
     desc.append_child("acquisition").append_child_value("model", model)
     desc.append_child("synchronization").append_child_value("can_drop_samples", "true")
     return info
+
+
+def declare_latency(
+    info: pylsl.StreamInfo, seconds: float | None, source: LatencySource = "declared"
+) -> None:
+    """Write into a description how much later than its event a sample is stamped.
+
+    To be called before the outlet is made. It adds ``acquisition/device_latency_s`` and
+    ``acquisition/latency_source``.
+
+    Parameters
+    ----------
+    info : pylsl.StreamInfo
+        Of an outlet to be made.
+    seconds : float or None
+        Latency in seconds, -10 to 10; None where it is not known.
+    source : {"photodiode", "camera_flash", "declared", "unknown"}
+        How it is known.
+
+    Raises
+    ------
+    ValueError
+        The latency is out of range or the source is not one of these.
+    """
+    if source not in get_args(LatencySource):
+        raise ValueError(
+            f"latency source {source!r} is none of {', '.join(get_args(LatencySource))}"
+        )
+    if seconds is not None and not abs(seconds) <= MAX_LATENCY_S:
+        raise ValueError(f"a latency of {seconds} s is no latency: give seconds, up to 10")
+    acquisition = info.desc().child("acquisition")
+    if acquisition.empty():
+        acquisition = info.desc().append_child("acquisition")
+    known = seconds is not None and source != "unknown"
+    if known:
+        acquisition.append_child_value("device_latency_s", f"{seconds:.6g}")
+    acquisition.append_child_value("latency_source", source if known else "unknown")

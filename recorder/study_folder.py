@@ -76,14 +76,14 @@ def add_participant(table: Path, label: str) -> None:
     gap = b"" if content.endswith((b"\n", b"\r")) else ending
     cells = [b"n/a"] * len(columns)
     cells[place] = label.encode()
-    _replace(table, content + gap + b"\t".join(cells) + ending)
+    replace_file(table, content + gap + b"\t".join(cells) + ending)
 
 
 def _cells(line: bytes) -> list[bytes]:
     return [cell.strip(b'" ') for cell in line.rstrip(b"\r\n").split(b"\t")]
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that it is the old one or the new one, never half of it."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     fresh = Path(name)

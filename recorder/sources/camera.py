@@ -1,20 +1,25 @@
-"""A camera, or a video file in its place: a FaceVideo stream of JPEG pictures."""
+"""A camera, or a film or a folder of pictures in its place: a stream of encoded frames."""
 
 from __future__ import annotations
 
 import base64
-import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pylsl
-from pydantic import Field
 
-from duchenne.recorder.sources.base import SourceOptions
-from duchenne.recorder.sources.film import Film, FilmFrame, encode_jpeg
-from duchenne.recorder.streams import video_description
+from duchenne.recorder.sources.camera_encode import make_encoder
+from duchenne.recorder.sources.camera_grabber import differences, summary_of
+from duchenne.recorder.sources.camera_live import LiveCamera, tell_operator
+from duchenne.recorder.sources.camera_opencv import OpenCvGrabber
+from duchenne.recorder.sources.camera_options import CameraOptions
+from duchenne.recorder.sources.film import Film, FilmFrame
+from duchenne.recorder.sources.image_folder import USUAL_RATE_HZ, ImageFolder
+from duchenne.recorder.sources.v4l2 import V4l2Grabber, attached_devices, list_cameras
+from duchenne.recorder.streams import declare_latency, video_description
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -24,49 +29,28 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from duchenne.recorder.sources.base import Outlet
+    from duchenne.recorder.sources.base import Outlet, SourceOptions
+    from duchenne.recorder.sources.camera_encode import Encoder
+    from duchenne.recorder.sources.camera_grabber import CameraMode, FrameGrabber
+
+__all__ = ["Camera", "CameraOptions", "list_cameras"]
 
 SKIP_WHEN_LATE_S = 0.5
 """A film too slow to encode loses frames, as a camera does, rather than fall further behind."""
-SILENCE_S = 3.0
-USUAL_RATE_HZ = 30.0
-FRAME_CHANNELS = (
-    ("frame", "count"),
+REPLAY_CHANNELS = (
+    ("frame_number", "count"),
     ("media_frame", "count"),
     ("media_time_s", "s"),
     ("loop", "count"),
 )
 
 
-class CameraOptions(SourceOptions):
-    """Settings of a camera.
-
-    Attributes
-    ----------
-    name : str
-        Name of the stream.
-    device : str
-        Number of a camera (0 is the first), its path (``/dev/video0``), or that of a video file.
-    width_px, height_px, rate_hz : optional
-        What to ask of a camera; it may give something else.
-    loop : bool
-        Whether a video file begins again when it is over.
-    """
-
-    name: str = Field("FaceVideo", min_length=1, description="name of the stream")
-    device: str = Field("0", min_length=1, description="camera number, /dev path or video file")
-    width_px: int | None = Field(None, ge=16, le=8192, description="width to ask of a camera")
-    height_px: int | None = Field(None, ge=16, le=8192, description="height to ask of a camera")
-    rate_hz: float | None = Field(None, gt=0, le=1000, description="frame rate to ask of a camera")
-    loop: bool = Field(True, description="begin a video file again at its end")
-
-
 class Camera:
-    """A camera through OpenCV, or a video file played in real time in its place.
+    """A camera, or a film or a folder of pictures played in real time in its place.
 
-    A frame of a camera is stamped when it is grabbed. A frame of a video file is stamped when it is
-    due, and a second stream (``FaceVideoFrames``, irregular, same time stamps) says which frame of
-    the film it is.
+    A frame of a camera has the kernel's time stamp where there is one, else it is stamped when it
+    is grabbed. A frame of a film or folder is stamped when it is due. A second stream (named
+    ``…Frames``, irregular, same time stamps) gives each frame's number and whence it is.
 
     Parameters
     ----------
@@ -74,12 +58,14 @@ class Camera:
     """
 
     Options: ClassVar[type[SourceOptions]] = CameraOptions
-    summary: ClassVar[str] = "camera (device=0), or a video file in its place (device=FILE)"
+    summary: ClassVar[str] = "camera (device=0), or a film or picture folder in its place"
 
     def __init__(self, options: CameraOptions) -> None:
         self._options = options
-        self._film: Film | None = None
-        self._capture: Any = None
+        self._replay: Film | ImageFolder | None = None
+        self._live: LiveCamera | None = None
+        self._grabber: FrameGrabber | None = None
+        self._encoder: Encoder | None = None
         self._frames_outlet: pylsl.StreamOutlet | None = None
         self._info: pylsl.StreamInfo | None = None
         self._n = 0
@@ -87,36 +73,45 @@ class Camera:
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Return what is missing for it; video files work without a camera."""
+        """Return what is missing for it; films and folders work without a camera."""
         missing = [name for name in ("av", "cv2") if find_spec(name) is None]
         return "needs: pip install 'duchenne[camera]'" if missing else None
 
     @property
     def info(self) -> pylsl.StreamInfo:
-        """Description of the FaceVideo stream; known once the camera is open."""
+        """Description of the stream; known once the camera is open."""
         if self._info is None:
             raise RuntimeError("the source is not open: use it in a with statement")
         return self._info
 
     @property
     def result(self) -> str:
-        """Number of frames, and of those left out."""
-        text = f"{self._n} frames of {self._options.name} from {self._options.device}"
-        return f"{text}; {self._skipped} left out, too slow" if self._skipped else text
+        """Number of frames, and of those lost, damaged or left out."""
+        live = self._live
+        n = self._n if live is None else live.n
+        parts = [f"{n} frames of {self._options.name} from {self._options.device}"]
+        if self._skipped:
+            parts.append(f"{self._skipped} left out, too slow")
+        if live is not None and live.n_lost:
+            parts.append(f"{live.n_lost} lost by the camera's own count")
+        if live is not None and live.n_damaged:
+            parts.append(f"{live.n_damaged} damaged")
+        return "; ".join(parts)
 
     def __enter__(self) -> Self:
         reason = self.unavailable()
         if reason is not None:
             raise DuchenneError(f"The camera {reason}.")
-        device = self._options.device
+        device, path = self._options.device, Path(self._options.device)
         if device.isdigit() or device.startswith("/dev/"):
-            self._open_device(device)
-        else:
-            self._film = Film.open(Path(device))
-            self._info = self._describe(
-                self._film.width_px, self._film.height_px, self._film.rate_hz
+            self._open_camera(device)
+        elif path.is_dir():
+            rate_hz = self._options.rate_hz or USUAL_RATE_HZ
+            self._open_replay(
+                ImageFolder.open(path, rate_hz=rate_hz, letterbox=self._options.letterbox)
             )
-            self._frames_outlet = pylsl.StreamOutlet(self._describe_frames())
+        else:
+            self._open_replay(Film.open(path))
         return self
 
     def __exit__(
@@ -126,24 +121,26 @@ class Camera:
         traceback: TracebackType | None,
     ) -> None:
         self._frames_outlet = None
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._grabber is not None:
+            self._grabber.close()
+            self._grabber = None
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
-        """Push frames until `stop` is set, or a film that is not looped is over.
+        """Push frames until `stop` is set, or a film or folder that is not looped is over.
 
         Raises
         ------
         DuchenneError
             Where the camera stops delivering.
         """
-        if self._film is not None:
-            self._play(self._film, outlet, stop)
-        else:
-            self._grab(outlet, stop)
+        if self._live is not None:
+            self._live.run(outlet, self._frames_outlet, stop)
+        elif self._replay is not None:
+            self._play(self._replay, outlet, stop)
 
-    def _play(self, film: Film, outlet: Outlet, stop: threading.Event) -> None:
+    def _play(self, film: Film | ImageFolder, outlet: Outlet, stop: threading.Event) -> None:
+        if self._encoder is None:
+            raise RuntimeError("the source is not open: use it in a with statement")
         start_s = pylsl.local_clock()
         for number, (loop, offset_s, frame) in enumerate(_passes(film, loop=self._options.loop)):
             due_s = start_s + offset_s + frame.time_s
@@ -152,7 +149,7 @@ class Camera:
                 if stop.is_set():
                     return
                 continue
-            picture = base64.b64encode(frame.encode())
+            picture = base64.b64encode(self._encoder.encode(frame.picture))
             if stop.wait(max(due_s - pylsl.local_clock(), 0.0)):
                 return
             outlet.push_chunk([picture], [due_s])
@@ -161,101 +158,127 @@ class Camera:
                 self._frames_outlet.push_chunk(row, [due_s])
             self._n += 1
 
-    def _grab(self, outlet: Outlet, stop: threading.Event) -> None:
-        import cv2  # noqa: PLC0415 -- belongs to the extra [camera]
+    def _open_replay(self, film: Film | ImageFolder) -> None:
+        self._replay = film
+        self._encoder = self._make_encoder(film.width_px, film.height_px, film.rate_hz)
+        model = Path(self._options.device).name
+        self._info = self._describe(film.width_px, film.height_px, film.rate_hz, model)
+        self._frames_outlet = pylsl.StreamOutlet(self._describe_frames(REPLAY_CHANNELS))
 
-        seen_s = pylsl.local_clock()
-        while not stop.is_set():
-            grabbed = self._capture.grab()
-            now_s = pylsl.local_clock()
-            ok, picture = self._capture.retrieve() if grabbed else (False, None)
-            if ok:
-                seen_s = now_s
-                picture = base64.b64encode(encode_jpeg(cv2, picture))
-                outlet.push_chunk([picture], [now_s])
-                self._n += 1
-            elif now_s - seen_s > SILENCE_S:
-                raise DuchenneError(
-                    f"Camera {self._options.device} stopped delivering after {self._n} frames; "
-                    "check its cable and whether another program took it."
-                )
-            else:
-                stop.wait(0.02)
+    def _open_camera(self, device: str) -> None:
+        grabber = open_grabber(device, self._options)
+        try:
+            self._use(grabber, device)
+        except BaseException:
+            grabber.close()
+            raise
 
-    def _open_device(self, device: str) -> None:
-        # OpenCV reads this once, when it is loaded; its own 10 s would hold up the end where a
-        # camera hangs.
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
-        import cv2  # noqa: PLC0415 -- belongs to the extra [camera]
+    def _use(self, grabber: FrameGrabber, device: str) -> None:
+        options, mode = self._options, grabber.mode
+        if told := differences(options.wanted, mode):
+            if options.exact:
+                raise DuchenneError(_not_as_asked(device, told))
+            tell_operator(f"{options.name}: camera {device} gives {told}.")
+        for line in grabber.apply(options.controls):
+            tell_operator(f"{options.name}: {line}.")
+        encoder = self._make_encoder(mode.width_px, mode.height_px, mode.rate_hz)
+        live = LiveCamera(options.name, device, grabber, encoder)
+        live.settle(options.settle_s if options.lock else 0.0)
+        held = grabber.lock(options.controls) if options.lock else []
+        self._encoder, self._live, self._grabber = encoder, live, grabber
+        self._info = self._describe(mode.width_px, mode.height_px, mode.rate_hz, grabber.name)
+        acquisition = self._info.desc().child("acquisition")
+        acquisition.append_child_value("time_stamps", grabber.stamps)
+        acquisition.append_child_value("camera_mode", str(mode))
+        acquisition.append_child_value("held", ", ".join(held))
+        self._frames_outlet = pylsl.StreamOutlet(self._describe_frames(live.channels))
 
-        silence_opencv(cv2)
+    def _make_encoder(self, width_px: int, height_px: int, rate_hz: float) -> Encoder:
+        return make_encoder(
+            self._options.codec,
+            width_px=width_px,
+            height_px=height_px,
+            rate_hz=rate_hz,
+            quality=self._options.quality,
+            keyframe_every=self._options.keyframe_every,
+        )
+
+    def _describe(
+        self, width_px: int, height_px: int, rate_hz: float, model: str
+    ) -> pylsl.StreamInfo:
         options = self._options
-        backend = cv2.CAP_V4L2 if Path("/dev").is_dir() and os.name == "posix" else cv2.CAP_ANY
-        capture = cv2.VideoCapture(int(device) if device.isdigit() else device, backend)
-        wanted = {
-            cv2.CAP_PROP_FRAME_WIDTH: options.width_px,
-            cv2.CAP_PROP_FRAME_HEIGHT: options.height_px,
-            cv2.CAP_PROP_FPS: options.rate_hz,
-        }
-        for key, value in wanted.items():
-            if capture.isOpened() and value is not None:
-                capture.set(key, value)
-        ok, picture = capture.read() if capture.isOpened() else (False, None)
-        if not ok or picture is None:
-            capture.release()
-            raise DuchenneError(_no_camera(device))
-        self._capture = capture
-        rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
-        height, width = picture.shape[:2]
-        usual = rate_hz if 1 <= rate_hz <= 1000 else USUAL_RATE_HZ
-        self._info = self._describe(width, height, usual)
-
-    def _describe(self, width_px: int, height_px: int, rate_hz: float) -> pylsl.StreamInfo:
-        return video_description(
-            source_id=self._options.source_id,
+        info = video_description(
+            source_id=options.source_id,
             frame_rate_hz=rate_hz,
             width_px=width_px,
             height_px=height_px,
-            name=self._options.name,
-            model=Path(self._options.device).name,
+            name=options.name,
+            codec="MJPG" if self._encoder is None else self._encoder.codec,
+            model=model,
         )
+        acquisition = info.desc().child("acquisition")
+        if options.label:
+            acquisition.append_child_value("label", options.label)
+        declare_latency(info, options.device_latency_s)
+        return info
 
-    def _describe_frames(self) -> pylsl.StreamInfo:
+    def _describe_frames(self, labels: tuple[tuple[str, str], ...]) -> pylsl.StreamInfo:
         info = pylsl.StreamInfo(
             f"{self._options.name}Frames",
             "VideoFrames",
-            len(FRAME_CHANNELS),
+            len(labels),
             pylsl.IRREGULAR_RATE,
             pylsl.cf_double64,
             f"{self._options.source_id}-frames",
         )
         channels = info.desc().append_child("channels")
-        for label, unit in FRAME_CHANNELS:
+        for label, unit in labels:
             channel = channels.append_child("channel")
             channel.append_child_value("label", label)
             channel.append_child_value("unit", unit)
         return info
 
 
-def silence_opencv(cv2: Any) -> None:
-    """Keep OpenCV from writing its own warnings to standard error."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def open_grabber(device: str, options: CameraOptions) -> FrameGrabber:
+    """Open a camera by its number or path.
 
-
-def attached_cameras() -> list[str]:
-    """Return the video devices that this machine shows as files, e.g. ``['/dev/video0']``."""
-    return sorted(str(path) for path in Path("/dev").glob("video[0-9]*"))
+    Raises
+    ------
+    DuchenneError
+        Where there is none, it is in use, or it gives nothing that can be read.
+    """
+    native = options.backend == "v4l2" or (options.backend == "auto" and sys.platform == "linux")
+    try:
+        if native:
+            path = f"/dev/video{device}" if device.isdigit() else device
+            return V4l2Grabber(path, options.wanted)
+        return OpenCvGrabber(device, options.wanted)
+    except PermissionError:
+        raise DuchenneError(
+            f"Camera {device}: no permission; add your user to the group video and log in again."
+        ) from None
+    except OSError:
+        raise DuchenneError(_no_camera(device)) from None
 
 
 def _no_camera(device: str) -> str:
-    found = attached_cameras()
+    found = attached_devices()
     there = f"found {', '.join(found)}" if found else "this machine shows none"
     if any(path.removeprefix("/dev/video") == device or path == device for path in found):
         there = "it is there but gives no picture; another program may be using it"
     return f"No camera {device}: {there}. Connect one, or give a video file: --set device=FILE."
 
 
-def _passes(film: Film, *, loop: bool) -> Iterator[tuple[int, float, FilmFrame]]:
+def _not_as_asked(device: str, told: str) -> str:
+    path = f"/dev/video{device}" if device.isdigit() else device
+    modes: list[CameraMode] = [
+        mode for camera in list_cameras() if camera.device == path for mode in camera.modes
+    ]
+    offers = f"it offers {summary_of(modes)}; " if modes else ""
+    return f"Camera {device} gives {told}: {offers}ask for one of its modes, or --set exact=false."
+
+
+def _passes(film: Film | ImageFolder, *, loop: bool) -> Iterator[tuple[int, float, FilmFrame]]:
     """Yield pass number, its beginning in seconds, and each frame."""
     number, offset_s = 0, 0.0
     while True:

@@ -1,20 +1,23 @@
-"""A video file as a camera sees it: frames in order with their times, each as a JPEG picture."""
+"""A video file as a camera sees it: frames in order with their times."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.recorder.sources.camera_grabber import decode_bgr
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-JPEG_QUALITY = 90
+    import numpy.typing as npt
+
+    from duchenne.recorder.sources.camera_encode import Picture
+
 HUFFMAN_TABLES = b"\xff\xc4"
 FALLBACK_RATE_HZ = 30.0
 
@@ -29,13 +32,13 @@ class FilmFrame:
         From 0, in order of presentation.
     time_s : float
         Seconds from the film's first frame.
-    encode : callable
-        Returns the JPEG picture; the work is done in the call.
+    picture : Picture
+        Decoded or converted only when asked for.
     """
 
     number: int
     time_s: float
-    encode: Callable[[], bytes]
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -102,46 +105,50 @@ class Film:
         number = 0
         try:
             with av.open(str(self.path)) as container:
-                for time_s, encode in self._pictures(container):
+                for time_s, picture in self._pictures(container):
                     shown_s = number / self.rate_hz if time_s is None else time_s
                     first_s = shown_s if first_s is None else first_s
-                    yield FilmFrame(number, shown_s - first_s, encode)
+                    yield FilmFrame(number, shown_s - first_s, picture)
                     number += 1
         except av.FFmpegError as error:
             raise _unreadable(self.path, error, f" after frame {number - 1}") from None
 
-    def _pictures(self, container: Any) -> Iterator[tuple[float | None, Callable[[], bytes]]]:
+    def _pictures(self, container: Any) -> Iterator[tuple[float | None, Picture]]:
         stream = container.streams.video[0]
         if not self.is_jpeg:
             for frame in container.decode(stream):
-                yield frame.time, _Encoder(frame)
+                yield frame.time, DecodedPicture(frame)
             return
         for packet in container.demux(stream):
             if packet.size:
                 time_s = None if packet.pts is None else float(packet.pts * packet.time_base)
-                yield time_s, partial(bytes, packet)
+                yield time_s, JpegPicture(bytes(packet))
 
 
 @dataclass(frozen=True)
-class _Encoder:
+class JpegPicture:
+    """A picture that is JPEG already."""
+
+    jpeg: bytes
+
+    def bgr(self) -> npt.NDArray[np.uint8] | None:
+        """Return its pixels; None where it cannot be decoded."""
+        return decode_bgr(self.jpeg)
+
+
+@dataclass(frozen=True)
+class DecodedPicture:
+    """A decoded frame of a film, turned upright when it is asked for."""
+
     frame: Any
+    jpeg: None = None
 
-    def __call__(self) -> bytes:
-        import cv2  # noqa: PLC0415 -- belongs to the extra [camera]
-
+    def bgr(self) -> npt.NDArray[np.uint8]:
+        """Return its pixels."""
         picture = self.frame.to_ndarray(format="bgr24")
         if self.frame.rotation:
-            picture = np.ascontiguousarray(np.rot90(picture, round(self.frame.rotation / 90)))
-        return encode_jpeg(cv2, picture)
-
-
-def encode_jpeg(cv2: Any, picture: Any) -> bytes:
-    """Return a BGR picture as JPEG, quality 90."""
-    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not ok:
-        raise DuchenneError(f"OpenCV cannot encode a picture of shape {picture.shape} as JPEG.")
-    data: bytes = encoded.tobytes()
-    return data
+            picture = np.rot90(picture, round(self.frame.rotation / 90))
+        return np.ascontiguousarray(picture, np.uint8)
 
 
 def _unreadable(path: Path, error: Exception, where: str = "") -> DuchenneError:

@@ -6,9 +6,13 @@ Nothing is committed before its time has come, so that a cue can still change it
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from duchenne.protocols.target_paths import TargetPath
 from duchenne.recorder.sources.oculomotor import (
     BLINK_DURATION_RANGE_S,
     Blink,
@@ -22,8 +26,12 @@ from duchenne.recorder.sources.screen import RegionDeg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from duchenne.recorder.sources.listener import Cue
     from duchenne.recorder.sources.participant import Participant
+
+    FloatArray = npt.NDArray[np.float64]
 
 CLEAR_OF_BLINKS_S = 0.12
 """Between a saccade and a blink lies at least so much fixation."""
@@ -36,6 +44,17 @@ OFFSET_BLINK_PROBABILITY = 0.4
 OFFSET_BLINK_AFTER_S = (0.2, 0.4)
 BLINK_DISTANCE_S = 1.0
 STIMULUS_MARGIN = 0.06
+PURSUIT_GAIN = 0.95
+PURSUIT_LAG_S = 0.05
+"""The eyes follow a moving target with this part of its way, so much later."""
+TARGETS = {
+    ("validation_point", ""),
+    ("note", "calibration_point"),
+    ("note", "drift_point"),
+    ("note", "target_path"),
+    ("note", "target_step"),
+}
+"""Event and kind of the markers whose place is looked at."""
 CENTRAL_PART = {
     "stimulus_onset": (0.6, 0.6),
     "stimulus_offset": (0.5, 0.4),
@@ -65,6 +84,27 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Pursuit:
+    """A moving target as the eyes follow it: with a known gain and lag.
+
+    Attributes
+    ----------
+    begins_s : float
+        LSL time at which the target begins to move.
+    path : TargetPath
+    """
+
+    begins_s: float
+    path: TargetPath
+
+    def moved_deg(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how far the eyes have moved from where the target began, at LSL times."""
+        x, y = self.path.position_deg(times_s - self.begins_s - PURSUIT_LAG_S)
+        x0, y0 = self.path.position_deg(0.0)
+        return PURSUIT_GAIN * (x - x0), PURSUIT_GAIN * (y - y0)
+
+
+@dataclass(frozen=True)
 class _Intention:
     time_s: float
     cue: Cue
@@ -85,12 +125,14 @@ class GazePlan:
     saccades, blinks : list
         In order. Saccades are final; blinks lie up to 2 s ahead.
     answers : list of Answer
+    pursuits : list of Pursuit
     """
 
     def __init__(self, participant: Participant, start_s: float, *, blinking: bool = True) -> None:
         self.saccades: list[Saccade] = []
         self.blinks: list[Blink] = []
         self.answers: list[Answer] = []
+        self.pursuits: list[Pursuit] = []
         self._participant = participant
         self._screen = participant.screen
         self._here = (0.0, 0.0)
@@ -116,9 +158,24 @@ class GazePlan:
             self._screen = cue.screen
         if cue.event == "stimulus_offset" and self._blinking:
             self._blink_at_offset(cue, now_s)
+        if cue.kind == "target_path":
+            self._pursue(cue)
         if self._place(cue) is not None:
             time_s = max(cue.time_s + self._participant.gaze_latency_s(cue), now_s)
             self._intentions.append(_Intention(time_s, cue))
+
+    def _pursue(self, cue: Cue) -> None:
+        with suppress(KeyError, TypeError, ValueError):
+            begins_s = cue.time_s + float(cue.content["hold_s"])
+            self.pursuits.append(Pursuit(begins_s, TargetPath.from_fields(cue.content)))
+
+    def pursued(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how far smooth pursuit has moved the eyes at LSL times, degrees."""
+        x, y = np.zeros(times_s.shape), np.zeros(times_s.shape)
+        for pursuit in self.pursuits[-2:]:
+            dx, dy = pursuit.moved_deg(times_s)
+            x, y = x + dx, y + dy
+        return x, y
 
     def advance(self, until_s: float) -> None:
         """Commit all that begins before `until_s`."""
@@ -196,8 +253,11 @@ class GazePlan:
             return screen.region_deg(cue.rect_px).shrunk(STIMULUS_MARGIN)
         if cue.event == "fixation_onset" and cue.position_px is not None:
             return screen.point_deg(*cue.position_px)
-        if cue.event in ("fixation_onset", "neutral_onset"):
+        if cue.event in ("fixation_onset", "neutral_onset", "baseline_onset"):
             return (0.0, 0.0)
+        if cue.position_px is not None and (cue.event, cue.kind) in TARGETS:
+            x, y = screen.point_deg(*cue.position_px)
+            return (-x, -y) if cue.content.get("path") == "antisaccade" else (x, y)
         part = CENTRAL_PART.get(cue.event)
         return None if part is None else screen.central_region(*part)
 

@@ -55,6 +55,36 @@ class Chunk:
     pupil_mm: FloatArray
 
 
+def tilted(
+    screen: Screen, x: FloatArray, y: FloatArray, up_deg: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions whose lines of sight point `up_deg` higher, everywhere by exactly that angle.
+
+    Parameters
+    ----------
+    screen : Screen
+    x, y : (n,) arrays
+        Normalized, from the top left; NaN stays NaN.
+    up_deg : float
+    """
+    sight = np.stack(
+        [
+            (x - 0.5) * screen.width_cm,
+            (0.5 - y) * screen.height_cm,
+            np.full(np.shape(x), screen.distance_cm),
+        ],
+        axis=-1,
+    )
+    sight /= np.linalg.norm(sight, axis=-1, keepdims=True)
+    up = np.array([0.0, 1.0, 0.0])
+    across = up - sight * sight[..., 1:2]
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    angle = np.radians(up_deg)
+    moved = np.cos(angle) * sight + np.sin(angle) * across
+    at_screen = moved[..., :2] * (screen.distance_cm / moved[..., 2:3])
+    return 0.5 + at_screen[..., 0] / screen.width_cm, 0.5 - at_screen[..., 1] / screen.height_cm
+
+
 class EyeTrackerSignal:
     """Turns the path of the eyes into samples; sample k depends on plan, seed and k alone.
 
@@ -71,6 +101,11 @@ class EyeTrackerSignal:
         Post-saccadic oscillation, as a part of the amplitude.
     clock_drift_ppm : float
         By how much the device's clock runs fast against LSL's.
+
+    Attributes
+    ----------
+    error_deg : float
+        The reported gaze lies so far above the true one; may change between chunks.
     """
 
     def __init__(
@@ -83,6 +118,7 @@ class EyeTrackerSignal:
         oscillation: float = 0.0,
         clock_drift_ppm: float = 0.0,
     ) -> None:
+        self.error_deg = 0.0
         self.start_s = start_s
         self.rate_hz = rate_hz
         self._seed = seed
@@ -122,6 +158,8 @@ class EyeTrackerSignal:
         times = self.start_s + elapsed
         saccades, rest = plan.around(times[0], times[-1])
         x, y = gaze_position(saccades, rest, times, oscillation=self._oscillation)
+        dx, dy = plan.pursued(times)
+        x, y = x + dx, y + dy
         x += self._drift[0].at(elapsed)
         y += self._drift[1].at(elapsed)
         noise = tremor(self._seed, first, n, 6, self._cache)
@@ -129,6 +167,9 @@ class EyeTrackerSignal:
         jitter = self._noise_deg * noise
         left_x, left_y = screen.to_normalized(x + VERGENCE_DEG + jitter[:, 0], y + jitter[:, 1])
         right_x, right_y = screen.to_normalized(x - VERGENCE_DEG + jitter[:, 2], y + jitter[:, 3])
+        if self.error_deg:
+            left_x, left_y = tilted(screen, left_x, left_y, self.error_deg)
+            right_x, right_y = tilted(screen, right_x, right_y, self.error_deg)
         out[:, 0], out[:, 1], out[:, 2], out[:, 3] = left_x, left_y, right_x, right_y
         diameter = pupil.diameter_mm(times) + self._hippus.at(elapsed)
         out[:, 4] = diameter + PUPIL_EYE_DIFFERENCE_MM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pylsl
@@ -39,6 +39,8 @@ class Cue:
         Where the fixation cross is.
     screen : Screen or None
         At the start of a session: the screen as it is.
+    content : mapping
+        All fields of the marker.
     """
 
     time_s: float
@@ -49,6 +51,19 @@ class Cue:
     rect_px: tuple[float, float, float, float] | None = None
     position_px: tuple[float, float] | None = None
     screen: Screen | None = None
+    content: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """What a marker of a general event is about; empty where it does not say."""
+        return _text(self.content, "kind")
+
+    @property
+    def grey_level(self) -> float | None:
+        """The sRGB grey that fills the screen from now on, if the marker tells one."""
+        grey = self.content.get("grey_level")
+        known = isinstance(grey, int | float) and 0 <= grey <= 1
+        return float(grey) if known and grey is not None else None
 
     @classmethod
     def from_text(cls, text: str, time_s: float) -> Cue | None:
@@ -68,6 +83,7 @@ class Cue:
             rect_px=(rect[0], rect[1], rect[2], rect[3]) if rect else None,
             position_px=(position[0], position[1]) if position else None,
             screen=Screen.from_fields(screen) if isinstance(screen, dict) else None,
+            content=fields,
         )
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.recorder.sources.participant import linear_luminance
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,6 +32,8 @@ DARKEST_CD_M2 = 0.5
 """What a black screen still gives off."""
 AROUSAL_DILATION_MM = 0.45
 """Dilation at the highest arousal of the norm scale."""
+GREY_ENDS = ("calibration_end", "stimulus_onset", "fixation_onset", "abort", "session_end")
+"""Events after which a screen of plain grey is gone."""
 SETTLED_S = 12.0
 """Time after which a step has reached its end (to better than 1e-12)."""
 
@@ -137,6 +141,7 @@ class PupilPlan:
         self._steps: tuple[Step, ...] = ()
         self._rest_mm = steady_diameter_mm(participant.background)
         self._shown_mm: tuple[float, float] | None = None
+        self._filled = participant.background
 
     def hear(self, cue: Cue, now_s: float) -> None:
         """Take note of a cue; what has been used before `now_s` stays as it was."""
@@ -145,6 +150,10 @@ class PupilPlan:
         # The shortest latency is longer than a marker's way here, so that its own time is in time.
         if cue.event in ("stimulus_offset", "stimulus_onset", "fixation_onset", "abort"):
             self._take_away(cue.time_s)
+        if cue.grey_level is not None:
+            self._fill(linear_luminance(cue.grey_level), cue.time_s)
+        elif cue.event in GREY_ENDS:
+            self._fill(self._participant.background, cue.time_s)
         if cue.event == "stimulus_onset":
             self._show(cue)
         self._steps, self._rest_mm = settle(self._steps, self._rest_mm, now_s)
@@ -162,6 +171,14 @@ class PupilPlan:
         arousal = arousal_dilation_mm(traits.arousal_scaled)
         self._shown_mm = (light, arousal)
         self._steps += (Step(cue.time_s, light, LIGHT), Step(cue.time_s, arousal, AROUSAL))
+
+    def _fill(self, luminance: float, time_s: float) -> None:
+        """Answer to a screen of plain grey."""
+        if luminance == self._filled:
+            return
+        change = steady_diameter_mm(luminance) - steady_diameter_mm(self._filled)
+        self._filled = luminance
+        self._steps += (Step(time_s, change, LIGHT),)
 
     def _take_away(self, time_s: float) -> None:
         if self._shown_mm is None:

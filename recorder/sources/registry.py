@@ -75,6 +75,9 @@ def create_source(name: str, source_id: str, settings: Mapping[str, str]) -> Sou
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            what = model.model_fields[key].description
+            raise UsageError(f"Source '{name}' needs the option {key}: {what}.") from None
         raise UsageError(
             f"Source '{name}', option {key}={first['input']}: {first['msg']}."
         ) from None

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 import pylsl
 from pydantic import Field
 
+from duchenne.protocols.gaze_feed import CONTROL
 from duchenne.recorder.sources.base import SourceOptions
 from duchenne.recorder.sources.gaze_plan import GazePlan
 from duchenne.recorder.sources.gaze_signal import EyeTrackerSignal
 from duchenne.recorder.sources.listener import MarkerListener, tell_connected
 from duchenne.recorder.sources.participant import Participant
 from duchenne.recorder.sources.pupil_response import PupilPlan
+from duchenne.recorder.sources.simulated_calibration import SimulatedCalibration
 from duchenne.recorder.sources.truth import GazeTruth, free_path
 from duchenne.recorder.streams import gaze_description
 
@@ -65,6 +67,10 @@ class EyeTrackerOptions(SimulatedOptions):
     oscillation : float
         Post-saccadic oscillation as a part of the amplitude.
     blinks : bool
+    calibration_error_deg : float
+        The gaze is reported so far above the true one until the tracker has been calibrated.
+    display_width_mm, display_height_mm : float or None
+        Size of the display area that it is set up for; None does not say.
     clock_drift_ppm : float
         Drift of the device's clock against LSL's.
     """
@@ -74,6 +80,11 @@ class EyeTrackerOptions(SimulatedOptions):
     noise_deg: float = Field(0.03, ge=0.0, le=2.0, description="white noise per sample, degrees")
     oscillation: float = Field(0.0, ge=0.0, le=0.5, description="post-saccadic swing / amplitude")
     blinks: bool = Field(True, description="whether the participant blinks")
+    calibration_error_deg: float = Field(
+        0.0, ge=0.0, le=20.0, description="reported above the true gaze until calibrated, degrees"
+    )
+    display_width_mm: float | None = Field(None, gt=0, description="width it is set up for")
+    display_height_mm: float | None = Field(None, gt=0, description="height it is set up for")
     clock_drift_ppm: float = Field(20.0, ge=-1e4, le=1e4, description="drift of the device's clock")
 
 
@@ -94,6 +105,7 @@ class SimulatedEyeTracker:
     def __init__(self, options: EyeTrackerOptions) -> None:
         self._options = options
         self._listener = MarkerListener(options.markers_source_id, tell_connected)
+        self._calibration = SimulatedCalibration(options.source_id)
         self._truth: GazeTruth | None = None
         self._participant: Participant | None = None
         self._plan: GazePlan | None = None
@@ -108,13 +120,20 @@ class SimulatedEyeTracker:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the Gaze stream."""
-        return gaze_description(
-            source_id=self._options.source_id,
-            sampling_rate_hz=self._options.rate_hz,
-            name=self._options.name,
+        options = self._options
+        info = gaze_description(
+            source_id=options.source_id,
+            sampling_rate_hz=options.rate_hz,
+            name=options.name,
             manufacturer="Duchenne",
             model="simulated",
         )
+        info.desc().append_child_value(CONTROL, "markers")
+        if options.display_width_mm is not None and options.display_height_mm is not None:
+            area = info.desc().append_child("display_area")
+            area.append_child_value("width_mm", f"{options.display_width_mm:g}")
+            area.append_child_value("height_mm", f"{options.display_height_mm:g}")
+        return info
 
     @property
     def result(self) -> str:
@@ -137,6 +156,7 @@ class SimulatedEyeTracker:
         traceback: TracebackType | None,
     ) -> None:
         self._listener.close()
+        self._calibration.close()
         signal = self._signal
         if self._truth is not None and self._plan is not None and signal is not None and self._n:
             last = self._n - 1
@@ -158,6 +178,7 @@ class SimulatedEyeTracker:
             oscillation=options.oscillation,
             clock_drift_ppm=options.clock_drift_ppm,
         )
+        signal.error_deg = options.calibration_error_deg
         plan = self._plan = GazePlan(self._participant, start_s, blinking=options.blinks)
         pupil = PupilPlan(self._participant)
         most = math.ceil(LONGEST_CHUNK_S * options.rate_hz)
@@ -167,12 +188,14 @@ class SimulatedEyeTracker:
                 screen = cue.screen or screen
                 plan.hear(cue, used_s)
                 pupil.hear(cue, used_s)
+                self._calibration.hear(cue, screen, signal)
             elapsed_s = pylsl.local_clock() - start_s
             n = min(math.floor(elapsed_s * options.rate_hz) + 1 - self._n, most)
             if n > 0:
                 plan.advance(start_s + (self._n + n) / options.rate_hz)
                 chunk = signal.chunk(plan, pupil, screen, self._n, n)
                 outlet.push_chunk(chunk.samples, chunk.times_s.tolist())
+                self._calibration.see(chunk, screen)
                 self._n += n
                 if self._truth is not None:
                     self._truth.add(chunk)

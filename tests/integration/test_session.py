@@ -262,7 +262,7 @@ def _child_of(parent: int, command: str) -> int:
 
 
 def _wait_for_session_start(study: Path) -> None:
-    from duchenne.recorder.journal import JournalReader
+    from duchenne.recorder.journal_reader import JournalReader
 
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:

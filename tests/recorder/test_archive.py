@@ -148,7 +148,7 @@ def test_damage_costs_only_what_is_damaged(tmp_path: Path) -> None:
         writer.add_segment(stream, "u2", 4000.0)
     raw = bytearray(journal.read_bytes())
     page = int.from_bytes(raw[16:18], "big")
-    middle = len(raw) // page // 2 * page
+    middle = raw.find(np.arange(2000.0, 2020.0).tobytes()) // page * page
     raw[middle : middle + page] = b"\xaa" * page
     journal.write_bytes(bytes(raw))
     out = recover(journal)

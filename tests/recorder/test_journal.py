@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from duchenne.recorder.journal import Journal, JournalReader, group_name_for
+from duchenne.recorder.archive import seal
+from duchenne.recorder.journal import Journal, JournalWriteError
+from duchenne.recorder.journal_format import group_name_for
+from duchenne.recorder.journal_reader import JournalReader
+from duchenne.recorder.recording import Recording
 from duchenne.recorder.streams import StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
@@ -98,3 +102,89 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path, content: bytes) ->
 )
 def test_group_names(name: str, taken: set[str], expected: str) -> None:
     assert group_name_for(name, taken) == expected
+
+
+def _overwrite_root_of(path: Path, table: str) -> None:
+    with sqlite3.connect(path) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name=?", (table,)
+        ).fetchone()
+    connection.close()
+    raw = bytearray(path.read_bytes())
+    size = int.from_bytes(raw[16:18], "big")
+    raw[(page - 1) * size : page * size] = b"\xaa" * size
+    path.write_bytes(bytes(raw))
+
+
+@pytest.mark.parametrize("table", ["meta", "streams", "streams_copy", "segments", "log"])
+def test_a_damaged_table_costs_no_samples_and_is_told(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "x.journal"
+    with Journal.create(path, {"participant": "P01"}) as journal:
+        stream = journal.add_stream(NUMERIC)
+        journal.add_segment(stream, "uid", 1.0)
+        journal.log(1.0, "found", "EEG")
+        journal.append(stream, np.arange(3.0), np.ones((3, 2), np.float32))
+    _overwrite_root_of(path, table)
+    with Recording.open(seal(path)) as recording:
+        assert recording.streams["EEG"].n == 3
+        assert recording.streams["EEG"].info == NUMERIC
+        assert "damaged" in set(recording.log["kind"])
+    assert path.exists()
+
+
+def test_what_the_disk_refuses_waits_and_is_stored_later(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    with Journal.create(path, {}) as journal:
+        stream = journal.add_stream(NUMERIC)
+        journal.append(stream, np.arange(3.0), np.ones((3, 2), np.float32))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        journal._connection.execute("PRAGMA busy_timeout=50")
+        with pytest.raises(JournalWriteError, match="locked"):
+            journal.commit()
+        assert journal.pending_bytes == 3 * 8 + 3 * 2 * 4
+        other.execute("ROLLBACK")
+        other.close()
+        journal.commit()
+        assert journal.pending_bytes == 0
+        with JournalReader(path) as reader:
+            assert reader.counts() == {stream: 3}
+
+
+def test_a_journal_that_was_moved_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    with Journal.create(path, {}) as journal:
+        assert journal.is_in_place
+        path.rename(tmp_path / "y.journal")
+        assert not journal.is_in_place
+
+
+@pytest.mark.parametrize(
+    ("place", "whole"), [(None, True), (5, False), (40, False), (-3000, False)]
+)
+def test_a_damaged_log_is_used_up_to_the_damage_and_told(
+    tmp_path: Path, place: int | None, whole: bool
+) -> None:
+    """The journal and its log are copied while it is written: what a killed recorder leaves."""
+    left = tmp_path / "left"
+    left.mkdir()
+    with Journal.create(tmp_path / "x.journal", {}) as journal:
+        stream = journal.add_stream(NUMERIC)
+        journal.commit()
+        journal._stop.set()  # no checkpoints from here on
+        journal._checkpointer.join()
+        journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for number in range(20):
+            journal.append(stream, np.arange(50.0) + 50 * number, np.ones((50, 2), np.float32))
+            journal.commit()
+        for suffix in ("", "-wal"):
+            content = bytearray((tmp_path / f"x.journal{suffix}").read_bytes())
+            if suffix and place is not None:
+                content[place] ^= 4
+            (left / f"x.journal{suffix}").write_bytes(content)
+    with Recording.open(seal(left / "x.journal")) as recording:
+        stamps = recording.streams["EEG"].timestamps
+        assert stamps.tolist() == list(range(len(stamps)))
+        assert (len(stamps) == 1000) is whole
+        assert ("damaged" in set(recording.log["kind"])) is not whole
+    assert (left / "x.journal").exists() is not whole

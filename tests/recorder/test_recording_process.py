@@ -21,7 +21,8 @@ import pytest
 
 from duchenne.recorder.archive import seal
 from duchenne.recorder.engine import Engine
-from duchenne.recorder.journal import Journal, JournalReader
+from duchenne.recorder.journal import Journal
+from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.recording import Recording
 from duchenne.stimuli.errors import DuchenneError
 
@@ -340,6 +341,10 @@ def test_a_journal_that_cannot_be_written_is_never_deleted(
         while recorded(journal) == 0 and time.monotonic() < deadline:
             time.sleep(0.05)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))  # as a full disk
+        assert process.stderr is not None
+        while "waits in memory" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
         _, error = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert f"duchenne recover {journal}" in refusal(error)

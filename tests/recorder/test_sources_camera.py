@@ -15,13 +15,18 @@ import pytest
 from support.sources import Heard, collect, listening, serving
 
 from duchenne.recorder.sources.base import CountingOutlet
-from duchenne.recorder.sources.film import Film
+from duchenne.recorder.sources.camera_encode import JpegEncoder
+from duchenne.recorder.sources.film import Film, FilmFrame
 from duchenne.recorder.sources.registry import create_source
 from duchenne.recorder.streams import describe
 from duchenne.stimuli.errors import DuchenneError
 
 CLIP = Path(str(files("duchenne.recorder.sources") / "data" / "participant" / "surprise.mp4"))
 IRREGULAR_S = (0.0, 0.04, 0.12, 0.2, 0.22, 0.4)
+
+
+def encode(frame: FilmFrame) -> bytes:
+    return JpegEncoder().encode(frame.picture)
 
 
 def _write_film(path: Path, codec: str, pixel_format: str, times_s: tuple[float, ...]) -> Path:
@@ -50,7 +55,7 @@ def test_a_film_is_read_frame_by_frame() -> None:
     frames = list(film.frames())
     assert [f.number for f in frames] == list(range(180))
     assert [f.time_s for f in frames] == pytest.approx([n / 30 for n in range(180)], abs=1e-3)
-    decoded = cv2.imdecode(np.frombuffer(frames[0].encode(), np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(np.frombuffer(encode(frames[0]), np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (480, 640, 3)
 
 
@@ -58,7 +63,7 @@ def test_irregular_frame_times_are_kept(tmp_path: Path) -> None:
     film = Film.open(_write_film(tmp_path / "vfr.mkv", "mpeg4", "yuv420p", IRREGULAR_S))
     frames = list(film.frames())
     assert [f.time_s for f in frames] == pytest.approx(IRREGULAR_S, abs=2e-3)
-    shown = [_brightness(f.encode()) for f in frames]
+    shown = [_brightness(encode(f)) for f in frames]
     assert shown == pytest.approx([20.0 * n for n in range(6)], abs=6)
 
 
@@ -68,7 +73,7 @@ def test_jpeg_films_pass_through_untouched(tmp_path: Path) -> None:
     assert film.is_jpeg
     with av.open(str(path)) as container:
         packets = [bytes(p) for p in container.demux(video=0) if p.size]
-    assert [f.encode() for f in film.frames()] == packets
+    assert [encode(f) for f in film.frames()] == packets
     assert [f.time_s for f in film.frames()] == pytest.approx(IRREGULAR_S, abs=2e-3)
 
 
@@ -86,7 +91,12 @@ def test_a_looped_film_tells_its_frames(tmp_path: Path, unique_name: str) -> Non
         collect(inlet, video, 1.5)
         collect(frames_inlet, told, 0.2)
     assert (info.name, info.type) == ("FaceVideoFrames", "VideoFrames")
-    assert [c.label for c in info.channels] == ["frame", "media_frame", "media_time_s", "loop"]
+    assert [c.label for c in info.channels] == [
+        "frame_number",
+        "media_frame",
+        "media_time_s",
+        "loop",
+    ]
     rows = {round(t, 6): row for t, row in zip(told.stamps, told.rows, strict=True)}
     matched = [
         (packet, rows[round(t, 6)])

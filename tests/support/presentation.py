@@ -17,6 +17,7 @@ import pylsl
 from duchenne.protocols.markers import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from typing_extensions import Self
@@ -69,6 +70,55 @@ def read_burnt_in(
     y = round(y0 + scale * BIT_PX / 2)
     squares = [screen[y, round(x0 + scale * BIT_PX * (bit + 0.5))].mean() for bit in range(BITS)]
     return sum(1 << bit for bit, level in enumerate(squares) if level > 128)
+
+
+LONG_BITS = 16
+"""Binary places of the numbers of long films, in squares along the top."""
+
+
+def write_numbered_film(path: Path, frames: int, size_px: tuple[int, int] = (512, 128)) -> None:
+    """Write a silent film whose frames carry their numbers, up to 65535; see `read_number`."""
+    import av
+
+    width, height = size_px
+    side = width // LONG_BITS
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FILM_RATE_HZ)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.options = {"preset": "ultrafast"}
+        image = np.full((height, width, 3), 90, np.uint8)
+        for i in range(frames):
+            for bit in range(LONG_BITS):
+                image[:side, bit * side : (bit + 1) * side] = 255 if i >> bit & 1 else 0
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode())
+
+
+def read_number(
+    screen: np.ndarray[Any, np.dtype[np.uint8]], rect_px: tuple[float, float, float, float]
+) -> int:
+    """Read the number that `write_numbered_film` wrote from a screenshot."""
+    x0, y0, x1, _ = rect_px
+    side = (x1 - x0) / LONG_BITS
+    y = round(y0 + side / 2)
+    squares = [screen[y, round(x0 + side * (bit + 0.5))].mean() for bit in range(LONG_BITS)]
+    return sum(1 << bit for bit, level in enumerate(squares) if level > 128)
+
+
+def write_uneven_film(path: Path, frame_s: Sequence[float]) -> None:
+    """Write a silent film with numbered frames, each shown for its own time in seconds."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FILM_RATE_HZ)
+        video.width, video.height, video.pix_fmt = FILM_WIDTH_PX, FILM_HEIGHT_PX, "yuv420p"
+        video.codec_context.time_base = video.time_base = Fraction(1, 1000)
+        for i, length_s in enumerate(frame_s):
+            frame = av.VideoFrame.from_ndarray(burnt_in(i), format="rgb24")
+            frame.pts, frame.time_base = round(1000 * sum(frame_s[:i])), Fraction(1, 1000)
+            frame.duration = round(1000 * length_s)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
 
 
 def write_film(path: Path, frames: int = FILM_FRAMES) -> None:

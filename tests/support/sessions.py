@@ -36,9 +36,11 @@ def write_session(
     markers: Sequence[tuple[float, str, dict[str, Any]]] = (),
     gaze: tuple[Any, Mapping[str, Any]] | None = None,
     gaze_rate_hz: float = 600.0,
+    gaze_format: str = "double64",
     frames: tuple[Any, Sequence[bytes]] | None = None,
     shown_frames: tuple[Any, Any] | None = None,
     stimuli: Mapping[str, Sequence[Any]] | None = None,
+    stimuli_source: str = "",
     screen: Mapping[str, float] | None = SCREEN,
     participant: str = "P01",
     session: str = "01",
@@ -60,6 +62,8 @@ def write_session(
         ``(times_s, array (n, 4))`` of the ShownFrames stream.
     stimuli
         Columns of the manifest rows used.
+    stimuli_source
+        ``bundled``, or the path of the manifest.
     """
     meta = {
         "participant": participant,
@@ -71,6 +75,7 @@ def write_session(
         "protocol_yaml": "",
         "protocol_hash": "",
         "screen": dict(screen) if screen else None,
+        "stimuli_source": stimuli_source,
         "stimuli": {key: list(values) for key, values in (stimuli or {}).items()},
     }
     journal_path = path.with_suffix(".journal")
@@ -81,7 +86,7 @@ def write_session(
         info = StreamInfo("Markers", "Markers", "test-markers", "u1", "host", "string")
         _add(journal, info, [t for t, _, _ in rows], [[_marker(e, f)] for _, e, f in rows])
         if gaze is not None:
-            _add_gaze(journal, gaze[0], gaze[1], gaze_rate_hz)
+            _add_gaze(journal, gaze[0], gaze[1], gaze_rate_hz, gaze_format)
         if frames is not None:
             video = StreamInfo(
                 "FaceVideo", "VideoCompressed", "test-video", "u3", "host", "string", 30.0
@@ -108,14 +113,17 @@ def _marker(event: str, fields: Mapping[str, Any]) -> bytes:
     return json.dumps({"event": event, **fields}).encode()
 
 
-def _add_gaze(journal: Journal, times_s: Any, columns: Mapping[str, Any], rate_hz: float) -> None:
-    table = np.full((len(times_s), len(GAZE_CHANNELS)), np.nan)
+def _add_gaze(
+    journal: Journal, times_s: Any, columns: Mapping[str, Any], rate_hz: float, sample_format: str
+) -> None:
+    numbers = np.float64 if sample_format == "double64" else np.float32
+    table = np.full((len(times_s), len(GAZE_CHANNELS)), np.nan, dtype=numbers)
     for index, (label, *_) in enumerate(GAZE_CHANNELS):
         if label in columns:
             table[:, index] = columns[label]
     channels = tuple(Channel(*values) for values in GAZE_CHANNELS)
     info = StreamInfo(
-        "Gaze", "Gaze", "test-gaze", "u2", "host", "double64", rate_hz, len(channels), channels
+        "Gaze", "Gaze", "test-gaze", "u2", "host", sample_format, rate_hz, len(channels), channels
     )
     _add(journal, info, times_s, table)
 

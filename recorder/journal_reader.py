@@ -1,0 +1,214 @@
+"""Reads a journal, complete, still growing, or damaged: what is intact is given out, the rest is named."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne.recorder.journal_format import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Chunk,
+    Segment,
+    StoredStream,
+    checksum,
+    decode,
+    text_checksum,
+)
+from duchenne.recorder.streams import StreamInfo
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    import numpy.typing as npt
+
+
+class JournalReader:
+    """Reader of a journal, complete or still growing.
+
+    Parameters
+    ----------
+    path : Path
+        Of the journal.
+    read_only : bool
+        True for a monitor beside a running recorder; False folds in the log that a crash left.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = True) -> None:
+        self.path = path
+        self.damaged: list[str] = []
+        self.dropped: dict[int, list[tuple[int, int]]] = {}
+        if not path.is_file():
+            raise DuchenneError(f"{path} does not exist: name the .journal file of a recording.")
+        mode = "ro" if read_only else "rw"
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None
+            )
+            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
+            raise DuchenneError(f"{path} cannot be read now: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            raise DuchenneError(f"{path} is not a Duchenne journal ({error}).") from error
+        if application != APPLICATION_ID:
+            self._connection.close()
+            raise DuchenneError(
+                f"{path} is not a Duchenne journal: another program wrote it, or it is just being made."
+            )
+        if version > SCHEMA_VERSION:
+            self._connection.close()
+            raise DuchenneError(
+                f"{path} was written by a newer Duchenne (journal version {version}): update Duchenne."
+            )
+
+    def __enter__(self) -> JournalReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts about the session."""
+        found = {}
+        for key, value in self._intact("SELECT key, value FROM meta", "facts of the session"):
+            try:
+                found[key] = json.loads(value)
+            except ValueError:
+                self._note(f"fact {key} of the session")
+        return found
+
+    @property
+    def streams(self) -> list[StoredStream]:
+        """Streams in the order in which they appeared; the journal holds each description twice."""
+        query = "SELECT id, group_name, info FROM streams ORDER BY id"
+        rows = {row[0]: row[1:] for row in self._intact(query, "descriptions of streams")}
+        query = "SELECT id, group_name, info, crc FROM streams_copy ORDER BY id"
+        for number, group, info, crc in self._intact(query, "copies of descriptions"):
+            if crc == text_checksum(number, group, info) and rows.get(number) != (group, info):
+                self._note(f"description of stream {number}; its copy is used")
+                rows[number] = (group, info)
+        found = []
+        for number, (group, info) in sorted(rows.items()):
+            try:
+                stream = StoredStream(number, group, StreamInfo.from_json(json.loads(info)))
+            except (ValueError, KeyError, TypeError):
+                self._note(f"description of stream {number}, which cannot be read")
+            else:
+                found.append(stream)
+        return found
+
+    def segments(self, stream_id: int) -> list[Segment]:
+        """Return the appearances of a stream."""
+        query = "SELECT start_index, uid, opened_s FROM segments WHERE stream=? ORDER BY rowid"
+        rows = self._intact(query, "appearances of streams", stream_id)
+        return [Segment(*row) for row in rows]
+
+    def clock_offsets(self, stream_id: int) -> npt.NDArray[np.float64]:
+        """Return the clock measurements, shape (m, 3): time, offset, uncertainty (NaN unknown)."""
+        query = "SELECT time_s, offset_s, uncertainty_s FROM clock_offsets WHERE stream=? ORDER BY rowid"
+        rows = list(self._intact(query, "clock measurements", stream_id))
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        table[table[:, 2] < 0, 2] = np.nan
+        return table
+
+    def log(self) -> list[tuple[float, str, str]]:
+        """Return what happened to the recording."""
+        query = "SELECT time_s, kind, detail FROM log ORDER BY rowid"
+        return list(self._intact(query, "log of the recording"))
+
+    def counts(self) -> dict[int, int]:
+        """Return the number of committed samples of each stream; empty if the file is damaged."""
+        try:
+            rows = self._connection.execute("SELECT stream, SUM(n) FROM chunks GROUP BY stream")
+            return dict(rows.fetchall())
+        except sqlite3.DatabaseError:
+            return {}
+
+    def last_received_s(self) -> dict[int, float]:
+        """Return when the newest samples of each stream were drained, on the recorder's LSL clock."""
+        rows = self._connection.execute(
+            "SELECT stream, MAX(received_s) FROM chunks GROUP BY stream"
+        )
+        return dict(rows.fetchall())
+
+    def chunks(self, stream: StoredStream) -> Iterator[Chunk]:
+        """Yield the intact chunks of a stream in order.
+
+        Damaged ones, and places of the file that cannot be read, are listed in `damaged`; how many samples
+        of the stream went before each damaged chunk, and how many were in it, in `dropped`.
+        """
+        before = 0
+        for number, n, received, timestamps, data, lengths, crc in self._rows(stream):
+            if checksum(stream.id, n, timestamps, data, lengths) == crc:
+                stamps = np.frombuffer(timestamps, dtype="<f8")
+                yield Chunk(stamps, decode(stream.info, n, data, lengths), received)
+            else:
+                self.damaged.append(f"chunk {number} of stream {stream.info.name}, {n} samples")
+                self.dropped.setdefault(stream.id, []).append((before, n))
+            before += n
+
+    def _intact(self, query: str, what: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query up to the first that cannot be read, which is noted as damage."""
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+        except sqlite3.DatabaseError as error:
+            self._note(f"{what}: {error}")
+
+    def _note(self, damage: str) -> None:
+        if damage not in self.damaged:
+            self.damaged.append(damage)
+
+    def _rows(self, stream: StoredStream) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a stream, going on behind pages that cannot be read."""
+        columns = "id, n, received_s, timestamps, data, lengths, crc"
+        last = 0
+        while True:
+            try:
+                for row in self._connection.execute(
+                    f"SELECT {columns} FROM chunks WHERE stream=? AND id>? ORDER BY id",  # noqa: S608
+                    (stream.id, last),
+                ):
+                    last = row[0]
+                    yield row
+            except sqlite3.DatabaseError as error:
+                following = self._next_readable(last)
+                self.damaged.append(f"stream {stream.info.name} behind chunk {last}: {error}")
+                if following is None:
+                    return
+                last = following - 1
+            else:
+                return
+
+    def _next_readable(self, last: int) -> int | None:
+        """Return the first chunk behind `last` that can be read again, None if there is none."""
+        with contextlib.suppress(sqlite3.DatabaseError):
+            (newest,) = self._connection.execute("SELECT MAX(id) FROM chunks").fetchone()
+            for number in range(last + 2, (newest or 0) + 1):
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    row = self._connection.execute(
+                        "SELECT length(data) FROM chunks WHERE id=?", (number,)
+                    ).fetchone()
+                    if row is not None:
+                        return number
+        return None
