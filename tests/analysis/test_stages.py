@@ -92,9 +92,7 @@ def test_a_further_rating_has_a_column_and_one_without_a_name_is_said(
 ) -> None:
     summary = pd.read_csv(faceless.summary, sep="\t", na_values="n/a")
     assert summary.set_index("trial").loc[2, "rating_fatigue"] == 4
-    assert any(
-        note.endswith("see the table of events: without a name.") for note in faceless.notes
-    )
+    assert any(note.endswith("see the table of events: without a name.") for note in faceless.notes)
 
 
 def test_a_neutral_phase_without_a_marked_end_is_said(tmp_path: Path) -> None:
