@@ -184,9 +184,10 @@ def disk_filled(run: Run) -> Cost:
     asked = pylsl.local_clock()
     code = run.end()
     filler.unlink()
-    run.recover()
+    if run.journal.exists():  # else the reserve has been enough to seal
+        run.recover()
     cost = run.cost(asked)
-    return cost if code == 1 else Cost(cost.inside, cost.ends_s, f"exit code {code}")
+    return cost if code in {0, 1} else Cost(cost.inside, cost.ends_s, f"exit code {code}")
 
 
 @contextmanager
