@@ -1,0 +1,1 @@
+"""Inference for a study: mixed models with crossed random effects, permutation, multiplicity, sensitivity."""
