@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from duchenne.analysis.face.deidentify_command import deidentify
+from duchenne.analysis.face.validation_command import EPILOG as VALIDATE_EPILOG
+from duchenne.analysis.face.validation_command import au_validate
 from duchenne.analysis.gaze import cli as gaze_cli
 from duchenne.stimuli.errors import DuchenneError
 
@@ -54,25 +57,40 @@ Eye = Annotated[
     ),
 ]
 
+KeepSpeech = Annotated[
+    bool,
+    typer.Option(
+        "--keep-speech",
+        help="Count the mouth's Action Units in the summary also while the participant speaks.",
+    ),
+]
 
-@app.command(epilog="Example: duchenne analyze study --au-backend blendshapes --aois auto")
+
+@app.command(epilog="Example: duchenne analyze study --aois auto")
 def analyze(
     target: Target,
     out: Out = None,
-    au_backend: Backend = "blendshapes",
+    au_backend: Backend = "geometry",
     aois: Aois = None,
     eye: Eye = "both",
+    keep_speech: KeepSpeech = False,
 ) -> None:
     """Analyze a session, or every session of a study: tables, codebooks and reports."""
     gaze_cli.check_eye(eye)
     if target.is_dir():
-        _analyze_study(target, out, au_backend, aois, eye)
+        _analyze_study(target, out, au_backend, aois, eye, leave_out_speech=not keep_speech)
         return
     from duchenne.analysis.session import analyze_session
 
     with _progress() as start:
         paths = analyze_session(
-            target, out, au_backend=au_backend, aois=aois, eye=eye, progress=start(target)
+            target,
+            out,
+            au_backend=au_backend,
+            aois=aois,
+            eye=eye,
+            leave_out_speech=not keep_speech,
+            progress=start(target),
         )
     _say_notes(paths)
     typer.echo(f"Tables and report: {paths.folder}")
@@ -108,11 +126,14 @@ def report(target: Target, out: Out = None) -> None:
 @app.command(epilog="Example: duchenne au interview.mp4 --out au.csv --neutral 0:5")
 def au(
     videos: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="VIDEO ...", help="Videos, pictures or folders of pictures."),
+    ] = None,
+    *,
+    out: Annotated[
+        Path, typer.Option(help="Table to write (.csv or .tsv); with --compare a page (.html).")
     ],
-    out: Annotated[Path, typer.Option(help="Table to write (.csv or .tsv).")],
-    backend: Annotated[str, typer.Option(help="What measures Action Units.")] = "blendshapes",
+    backend: Annotated[str, typer.Option(help="What measures Action Units.")] = "geometry",
     neutral: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,11 +141,24 @@ def au(
         ),
     ] = None,
     style: Annotated[str, typer.Option(help="Columns: tidy or openface.")] = "tidy",
+    workers: Annotated[int, typer.Option(help="Videos measured at the same time.")] = 1,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Compare two measurements of the film: backends, tables of ours or of OpenFace.",
+        ),
+    ] = None,
 ) -> None:
-    """Measure facial Action Units in videos or pictures."""
-    from duchenne.analysis.face.command import run_au_command
+    """Measure facial Action Units in videos or pictures; go on where a batch was interrupted."""
+    from duchenne.analysis.face.command import run_au_command, run_compare_command
 
-    code = run_au_command(videos, out, backend=backend, neutral=neutral, style=style)
+    if compare is not None:
+        run_compare_command(videos or [], out, compare, neutral)
+        return
+    code = run_au_command(
+        videos or [], out, backend=backend, neutral=neutral, style=style, workers=workers
+    )
     if code:
         raise typer.Exit(code)
 
@@ -132,7 +166,7 @@ def au(
 @app.command(epilog="Example: duchenne demo --out demo-study")
 def demo(
     out: Annotated[Path, typer.Option(help="Study folder to write to.")] = Path("demo-study"),
-    au_backend: Backend = "blendshapes",
+    au_backend: Backend = "geometry",
 ) -> None:
     """Run a whole simulated session, from stimulus to report; no hardware, no display."""
     import time
@@ -186,6 +220,10 @@ def doctor() -> None:
 
 
 app.command(name="gaze", epilog=gaze_cli.EPILOG)(gaze_cli.gaze)
+app.command(name="au-validate", epilog=VALIDATE_EPILOG)(au_validate)
+app.command(
+    epilog="Example: duchenne deidentify interview.mp4 --out shown.mp4 --method avatar --neutral 0:5"
+)(deidentify)
 
 
 def print_summary_table(summary: pd.DataFrame) -> None:
@@ -241,13 +279,25 @@ def print_summary_table(summary: pd.DataFrame) -> None:
 
 
 def _analyze_study(
-    study: Path, out: Path | None, au_backend: str, aois: str | None = None, eye: str = "both"
+    study: Path,
+    out: Path | None,
+    au_backend: str,
+    aois: str | None,
+    eye: str,
+    *,
+    leave_out_speech: bool,
 ) -> None:
     from duchenne.analysis.study import analyze_study
 
     with _progress() as start:
         result = analyze_study(
-            study, out, au_backend=au_backend, aois=aois, eye=eye, progress=start
+            study,
+            out,
+            au_backend=au_backend,
+            aois=aois,
+            eye=eye,
+            leave_out_speech=leave_out_speech,
+            progress=start,
         )
     for paths in result.sessions:
         _say_notes(paths)

@@ -6,6 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from duchenne.analysis.face import dynamics_codebook
+from duchenne.analysis.face.dynamics import is_lower_face
+from duchenne.analysis.face.geometry.reliability import reliability_note
 from duchenne.analysis.gaze import codebook as gaze_book
 from duchenne.analysis.tables import Column
 
@@ -184,13 +187,22 @@ _ONSET = {"onset": _number(f"Onset, {SECONDS}.", "s")}
 FIXATIONS = PLACE | gaze_book.FIXATIONS | _ONSET
 SACCADES = PLACE | gaze_book.SACCADES | _ONSET
 BLINKS = PLACE | gaze_book.BLINKS | _ONSET
+BLINKS["source"] = replace(
+    BLINKS["source"],
+    levels={
+        **(BLINKS["source"].levels or {}),
+        "face": "lids seen to close and open in the film of the face; no gaze was analysed",
+    },
+)
 GAZE = PLACE | gaze_book.SAMPLES | {"time": _number(f"Time of the sample, {SECONDS}.", "s")}
 AU_FRAME = PLACE | {
     "frame": _count("Index of the video frame, from 0."),
     "time": _number(f"Time of the video frame, {SECONDS}.", "s"),
     "face": _flag("A face was found in the frame."),
     "confidence": _number(
-        "How well the face could be measured: its size, turn and place in the picture, 0 to 1.", "1"
+        "How well the face could be measured, 0 to 1: size, turn, place in the picture, light, sharpness, "
+        "what covers it, trembling of the landmarks; the worst of these counts.",
+        "1",
     ),
     "pose_pitch_deg": _number("Head pitch; positive: the face turned up.", "deg"),
     "pose_yaw_deg": _number(
@@ -199,7 +211,7 @@ AU_FRAME = PLACE | {
     "pose_roll_deg": _number(
         "Head roll; positive: the head tilted to the participant's right.", "deg"
     ),
-    "usable": _flag("The face can be measured: found, large enough and frontal enough."),
+    "usable": _flag("The face can be measured: found, and with a confidence of at least 0.5."),
     "expr_valence": _number(
         "Valence of the expression by the rule on Action Units, -1 to 1; not felt valence.", "1"
     ),
@@ -211,8 +223,14 @@ AU_FRAME = PLACE | {
         levels=PROTOTYPES,
         kind="string",
     ),
-    "speaking": _flag("The mouth moves as in speech; Action Units of the mouth are not reliable."),
+    "speaking": _flag(
+        "The lips open and close in the rhythm of speech (at least three times, each within 0.13 to 0.56 s "
+        "of the last; with a microphone, twice and with a voice); Action Units of the mouth are not "
+        "reliable then. n/a: not measured, or fewer than 15 frames per second."
+    ),
 }
+AU_EVENTS = PLACE | dynamics_codebook.AU_EVENTS
+MICROEXPRESSIONS = PLACE | dynamics_codebook.MICROEXPRESSIONS
 QUALITY = IDENTITY | {
     "stream": _label("Name of the stream."),
     "type": _label("Type of the stream."),
@@ -284,16 +302,20 @@ _AU_MEANINGS = {
     "r": "Intensity, 0 (absent) to 5 (maximal), measured from the neutral phase where it can be used; "
     "n/a: not measured.",
     "c": "Occurrence in the frame: 1 where the intensity is at least 2 and above the 97.5th percentile "
-    "of the neutral phase (AU43 and AU45, and all without a neutral phase: at least 2), else 0; n/a: "
-    "not measured.",
+    "of the neutral phase (AU43 and AU45, and all without a neutral phase: at least 2); it goes on until "
+    "0.5 below that (AU45: at once), else 0; n/a: not measured.",
     "mean": "Mean intensity while the stimulus was shown, 0 to 5, usable frames only.",
-    "peak": "95th percentile of the intensity, smoothed over 0.2 s and not across gaps, while the "
-    "stimulus was shown, 0 to 5.",
+    "peak": "95th percentile of the intensity, smoothed by local parabolas of 0.2 s (Savitzky-Golay) and not "
+    "across gaps, while the stimulus was shown, 0 to 5.",
     "change_mean": "Mean intensity while the stimulus was shown minus its mean in the last second "
     "before onset, which holds part of a rating or of the previous stimulus where the fixation is "
     "shorter; n/a: less than half of the frames to be expected in that second are usable.",
 }
 
+
+_SPEECH = (
+    "Frames in which the participant speaks are left out (unless the configuration says otherwise)."
+)
 
 NEUTRAL_PHASE = "neutral phase"
 REFERENCES = {
@@ -347,8 +369,10 @@ def au_columns(names: Iterable[str]) -> dict[str, Column]:
             side
         ]
         description = f"AU{number} {facs}{where}. {_AU_MEANINGS[measure]}"
+        if measure not in {"r", "c"} and is_lower_face(f"AU{number}"):
+            description += f" {_SPEECH}"
         found[name] = Column(
-            description,
+            f"{description} {reliability_note(f'AU{number}{side}')}".strip(),
             kind="integer" if measure == "c" else "number",
             long_name=f"AU{number}{side} {facs}",
             digits=5,

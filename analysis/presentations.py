@@ -47,6 +47,7 @@ PRESENTATION_COLUMNS = {
     "duration_s": "float64",
     "planned_duration_s": "float64",
     "interrupted": "bool",
+    "cut_short": "object",
     "rect_px": "object",
 } | {f"rating_{scale}{part}": "float64" for part in ("", "_rt_s") for scale in RATING_SCALES}
 
@@ -86,13 +87,15 @@ def presentations(recording: Recording) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``participant session task run trial block presentation_id stimulus_id category kind
-        stim_file onset_s offset_s duration_s planned_duration_s interrupted rect_px`` (x0, y0, x1, y1
-        in screen pixels from the top left, or None) and, for valence, arousal and dominance,
+        stim_file onset_s offset_s duration_s planned_duration_s interrupted cut_short rect_px`` (x0,
+        y0, x1, y1 in screen pixels from the top left, or None; ``cut_short`` is ``skip`` or ``abort``
+        where that ended the stimulus before its time, else None) and, for valence, arousal and dominance,
         ``rating_…`` (NaN: not asked or not answered) and ``rating_…_rt_s``; then the same for every other
         scale that was answered about a stimulus, by its name. A scale with several values (an affect
         grid, emotions with intensities) has one column for each: ``rating_<scale>_<value>``. A
         presentation that was
-        attempted twice appears once, with the first complete attempt, or else the first; rectangle,
+        attempted twice appears once, with the first complete attempt (neither interrupted nor cut
+        short), or else the first; rectangle,
         planned duration and ratings are those of this attempt. A rating counts for its ``dimension``,
         or else for the dimension that its scale is named after; of several answers the last counts,
         an unanswered scale never.
@@ -100,7 +103,10 @@ def presentations(recording: Recording) -> pd.DataFrame:
     identity = Identity.of(recording)
     table = phases(recording)
     attempts = table[table["phase"] == "stimulus"]
-    used = attempts.sort_values("interrupted", kind="stable")
+    cuts = np.array(cuts_of(attempts, recording.events), dtype=object)
+    attempts = attempts.assign(cut_short=cuts)
+    broken = attempts["interrupted"].astype(bool) | attempts["cut_short"].notna()
+    used = attempts.assign(broken=broken).sort_values("broken", kind="stable")
     used = used.drop_duplicates("presentation_id").sort_values("onset_s", kind="stable")
     onsets = onset_markers(recording.events)
     ratings = _ratings_by_onset(recording.events, records(attempts))
@@ -115,6 +121,29 @@ def presentations(recording: Recording) -> pd.DataFrame:
 def onset_markers(events: pd.DataFrame) -> dict[float, dict[str, Any]]:
     """Return the markers that begin stimulus phases, by their time in seconds."""
     return {float(m["time_s"]): m for m in reversed(_markers(events, "stimulus_onset"))}
+
+
+def cuts_of(attempts: pd.DataFrame, events: pd.DataFrame) -> list[str | None]:
+    """Return what ended each stimulus before its time, as its ``stimulus_offset`` says.
+
+    Parameters
+    ----------
+    attempts : pandas.DataFrame
+        Stimulus phases.
+    events : pandas.DataFrame
+        As ``Recording.events``.
+
+    Returns
+    -------
+    list of str or None
+        ``skip`` (by the operator), ``abort``; None for a stimulus that was shown to its end, or whose
+        sender does not say.
+    """
+    ends = {float(m["time_s"]): m for m in _markers(events, "stimulus_offset")}
+    return [
+        None if row["interrupted"] else text(field(ends.get(row["offset_s"]), "cut_short"))
+        for row in records(attempts)
+    ]
 
 
 def unplaced_ratings(events: pd.DataFrame) -> list[str]:
@@ -159,6 +188,7 @@ def _presentation(
         "duration_s": row["offset_s"] - row["onset_s"],
         "planned_duration_s": number(field(onset, "planned_duration_s")),
         "interrupted": bool(row["interrupted"]),
+        "cut_short": text(row["cut_short"]),
         "rect_px": rectangle(field(onset, "rect_px")),
     }
 

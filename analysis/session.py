@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis import codebooks
 from duchenne.analysis.align import (
     Identity,
     ShownFrames,
@@ -19,11 +18,12 @@ from duchenne.analysis.align import (
 )
 from duchenne.analysis.event_table import event_table
 from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
-from duchenne.analysis.latencies import unknown_latencies, with_latency_notes
+from duchenne.analysis.latencies import unknown_latencies
+from duchenne.analysis.lids import LidEvidence
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths
-from duchenne.analysis.presentations import other_rating_columns
 from duchenne.analysis.provenance import plain, provenance
 from duchenne.analysis.quality import quality_table
+from duchenne.analysis.session_writing import write_session_tables
 from duchenne.analysis.stages import (
     face_features_of,
     gaze_features_of,
@@ -31,18 +31,16 @@ from duchenne.analysis.stages import (
     measure_gaze,
     note_neutral,
     note_ratings,
+    place_candidates,
+    place_events,
     place_in_stimulus,
     pupil_of,
 )
-from duchenne.analysis.summary import ExclusionRules, summarise, summary_codebook
+from duchenne.analysis.summary import ExclusionRules, summarise
 from duchenne.analysis.tables import (
     SAMPLES_AT_ONCE,
-    Codebook,
     write_json,
-    write_parquet,
-    write_table,
 )
-from duchenne.analysis.values import records
 from duchenne.recorder.recording import Recording
 
 if TYPE_CHECKING:
@@ -51,13 +49,23 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from duchenne.analysis.face.process import FaceResult
     from duchenne.analysis.gaze.aoi_files import AoiPlan
     from duchenne.analysis.gaze.aoi_session import AoiTables
     from duchenne.analysis.gaze.process import GazeResult
 
     Progress = Callable[[str, int, int], None]
 
-DEFAULT_AU_BACKEND = "blendshapes"
+__all__ = [
+    "DEFAULT_AU_BACKEND",
+    "SessionTables",
+    "analyze_session",
+    "report_session",
+    "session_tables",
+    "write_session_tables",
+]
+
+DEFAULT_AU_BACKEND = "geometry"
 
 
 @dataclass(frozen=True)
@@ -68,12 +76,14 @@ class SessionTables:
     ----------
     events, summary, quality : pandas.DataFrame
     fixations, saccades, blinks : pandas.DataFrame or None
-        None where no gaze was analysed.
+        None where no gaze was analysed; blinks are then those of the film of the face, where there is one.
     gaze : callable or None
         Yields the samples in parts, each with its place in the session: hours of samples would not fit into
         memory with it.
-    au : pandas.DataFrame or None
+    au, au_events : pandas.DataFrame or None
         None where no face was analysed.
+    microexpressions : pandas.DataFrame or None
+        None where they were not looked for: no face, or less than 60 video frames per second.
     aois : AoiTables or None
         None where there are no areas of interest, or no gaze.
     configuration : dict
@@ -90,6 +100,8 @@ class SessionTables:
     blinks: pd.DataFrame | None
     gaze: Callable[[], Iterator[pd.DataFrame]] | None
     au: pd.DataFrame | None
+    au_events: pd.DataFrame | None
+    microexpressions: pd.DataFrame | None
     aois: AoiTables | None
     configuration: dict[str, Any]
     notes: tuple[str, ...]
@@ -104,6 +116,7 @@ def analyze_session(
     report: bool = True,
     aois: Path | str | None = None,
     eye: str = "both",
+    leave_out_speech: bool = True,
     progress: Progress | None = None,
 ) -> AnalysisPaths:
     """Analyse a session and write its tables, their codebooks and its report.
@@ -125,6 +138,8 @@ def analyze_session(
         default ``aois.tsv`` or ``aois.json`` beside the stimulus manifest, where there is one.
     eye : {"both", "cyclopean", "left", "right"}
         What gaze rests on; see :func:`~duchenne.analysis.gaze.process.analyse_gaze`.
+    leave_out_speech : bool, default True
+        Leave frames in which the participant speaks out of the summary of the Action Units of the mouth.
     progress : callable, optional
         Called with the name of the stage, what is done, and how much there is (0: unknown).
 
@@ -143,7 +158,13 @@ def analyze_session(
     paths = analysis_paths(h5, out_dir)
     with Recording.open(h5) as recording:
         tables = session_tables(
-            recording, au_backend=au_backend, rules=rules, aois=aois, eye=eye, progress=tell
+            recording,
+            au_backend=au_backend,
+            rules=rules,
+            aois=aois,
+            eye=eye,
+            leave_out_speech=leave_out_speech,
+            progress=tell,
         )
         tell("tables", 0, 1)
         write_session_tables(tables, paths, rules)
@@ -182,6 +203,7 @@ def session_tables(
     rules: ExclusionRules | None = None,
     aois: Path | str | None = None,
     eye: str = "both",
+    leave_out_speech: bool = True,
     progress: Progress | None = None,
 ) -> SessionTables:
     """Compute all tables of an open session; see `analyze_session`."""
@@ -193,9 +215,17 @@ def session_tables(
     spans = phases(recording)
     shown = presentations(recording)
     place = _Place(spans, Identity.of(recording), ShownFrames.of(recording))
-    gaze = measure_gaze(recording, notes, tell, eye=eye)
     note_neutral(spans, notes)
-    face = measure_face(recording, au_backend, neutral_intervals(spans), notes, tell)
+    face = measure_face(
+        recording,
+        au_backend,
+        neutral_intervals(spans),
+        notes,
+        tell,
+        leave_out_speech=leave_out_speech,
+    )
+    lids = LidEvidence.of(face[1]) if face else None
+    gaze = measure_gaze(recording, notes, tell, eye=eye, lids=lids)
     pupil_unit, pupil_measure = pupil_of(gaze[0]) if gaze else (None, None)
     note_ratings(recording, notes)
     if not len(shown):
@@ -228,9 +258,11 @@ def session_tables(
         quality=quality,
         fixations=place.of(place_in_stimulus(gaze[1].fixations, shown), "onset") if gaze else None,
         saccades=place.of(gaze[1].saccades, "onset") if gaze else None,
-        blinks=place.of(gaze[1].blinks, "onset") if gaze else None,
+        blinks=_blinks(place, gaze[1] if gaze else None, face[1] if face else None),
         gaze=partial(place.parts, gaze[1].samples) if gaze else None,
         au=place.of(face[1].table, "time") if face else None,
+        au_events=place_events(face[1], place.of) if face else None,
+        microexpressions=place_candidates(face[1], place.of) if face else None,
         aois=_aois(recording, gaze[1], shown, place, plan, notes=notes, tell=tell)
         if plan and gaze
         else None,
@@ -255,59 +287,6 @@ def session_tables(
     )
 
 
-def write_session_tables(
-    tables: SessionTables, paths: AnalysisPaths, rules: ExclusionRules | None = None
-) -> None:
-    """Write the tables with their codebooks; remove those of an earlier analysis that are no more."""
-    aus = [str(name).removesuffix("_mean") for name in tables.summary if _is_au_mean(str(name))]
-    ratings = other_rating_columns(records(tables.summary))
-    reference = (tables.configuration["face_calibration"] or {}).get("source")
-    books: dict[str, Codebook] = {
-        "events": codebooks.EVENTS,
-        "fixations": codebooks.FIXATIONS,
-        "saccades": codebooks.SACCADES,
-        "blinks": codebooks.BLINKS,
-        "quality": codebooks.QUALITY,
-        "summary": codebooks.with_reference(
-            summary_codebook(rules, aus=aus, ratings=ratings), reference
-        ),
-    }
-    about = tables.configuration
-    gaze, face = (
-        about[key] if about[key] in about["latency_unknown"] else None
-        for key in ("gaze_stream", "face_stream")
-    )
-    books["summary"] = with_latency_notes(books["summary"], gaze=gaze, face=face)
-    if tables.au is not None:
-        columns = codebooks.au_columns(tables.au.columns)
-        books["au"] = codebooks.with_reference(codebooks.AU_FRAME | columns, reference)
-    for name in ("events", "fixations", "saccades", "blinks", "au", "quality", "summary"):
-        frame = getattr(tables, name)
-        if frame is None:
-            _remove(paths.table(name))
-        else:
-            write_table(frame, paths.table(name), books[name])
-    if tables.gaze is None:
-        _remove(paths.gaze)
-    else:
-        write_parquet(tables.gaze(), paths.gaze, codebooks.GAZE)
-    _write_aois(tables.aois, paths)
-
-
-def _write_aois(tables: AoiTables | None, paths: AnalysisPaths) -> None:
-    from duchenne.analysis.gaze import aoi_codebook as books  # noqa: PLC0415 (only with areas)
-
-    for name, attribute, book in (
-        ("aois", "aois", books.AOI_TABLE),
-        ("aoi_transitions", "transitions", books.AOI_TRANSITIONS),
-        ("aoi_visits", "visits", books.AOI_VISITS),
-    ):
-        if tables is None:
-            _remove(paths.table(name))
-        else:
-            write_table(getattr(tables, attribute), paths.table(name), book)
-
-
 def _aois(
     recording: Recording,
     result: GazeResult,
@@ -329,6 +308,16 @@ def _aois(
     return session_aois(recording, result, shown, media_time_s, plan, notes=notes, progress=tell)
 
 
+def _blinks(place: _Place, gaze: GazeResult | None, face: FaceResult | None) -> pd.DataFrame | None:
+    """Return the blinks of the gaze; without gaze, those of the film of the face."""
+    if gaze is not None:
+        return place.of(gaze.blinks, "onset")
+    if face is None or face.dynamics is None or "blinks" in face.dynamics.not_measured:
+        return None
+    blinks = face.dynamics.blinks[["onset", "duration"]]
+    return place.of(blinks.assign(source="face"), "onset")
+
+
 @dataclass(frozen=True)
 class _Place:
     phases: pd.DataFrame
@@ -342,15 +331,6 @@ class _Place:
         """Yield a table of samples with their place, in parts."""
         for first in range(0, max(1, len(table)), SAMPLES_AT_ONCE):
             yield self.of(table.iloc[first : first + SAMPLES_AT_ONCE], "time")
-
-
-def _is_au_mean(name: str) -> bool:
-    return name.startswith("AU") and name.endswith("_mean") and not name.endswith("_change_mean")
-
-
-def _remove(table: Path) -> None:
-    table.unlink(missing_ok=True)
-    table.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from duchenne.analysis.values import records
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from duchenne.analysis.face.process import FaceResult
     from duchenne.analysis.gaze.process import GazeResult
+    from duchenne.analysis.lids import LidEvidence
     from duchenne.recorder.recording import Recording, Stream
 
     Progress = Callable[[str, int, int], None]
@@ -28,12 +31,24 @@ GAZE_COLUMNS = frozenset(
     for part in ("x", "y", "pupil", "valid", "distance", "openness")
 )
 """Channels of a gaze stream that the analysis reads."""
+MANY_BLINKS = 5
+"""Blinks in the film from which it is told that they do not go with the gaze."""
+OPENNESS = frozenset({"left_openness", "right_openness"})
 
 
 def measure_gaze(
-    recording: Recording, notes: list[str], tell: Progress, *, eye: str = "both"
+    recording: Recording,
+    notes: list[str],
+    tell: Progress,
+    *,
+    eye: str = "both",
+    lids: LidEvidence | None = None,
 ) -> tuple[Stream, GazeResult] | None:
-    """Analyse the gaze stream; None, with a note, where that cannot be done."""
+    """Analyse the gaze stream; None, with a note, where that cannot be done.
+
+    `lids` are those of a film of the face; a tracker that measures them itself (eye openness) is used
+    rather than the film.
+    """
     stream = _chosen(recording.of_type("Gaze"), "Gaze", notes)
     if stream is None:
         notes.append("No gaze was recorded: the gaze and pupil columns are n/a.")
@@ -51,6 +66,7 @@ def measure_gaze(
     try:
         screen = ScreenGeometry.from_mapping(recording.screen)
         unit, measure = pupil_of(stream)
+        lid, agreement = _lids(stream, columns, lids)
         result = analyse_gaze(
             stream.times_s,
             columns,
@@ -60,7 +76,10 @@ def measure_gaze(
             pupil_measure=measure,
             shown=_kinds_shown(presentations(recording)),
             eye=eye,
+            lid=lid,
         )
+        result = replace(result, quality={**result.quality, "lid_evidence": agreement})
+        _note_lids(agreement, notes)
         result = validated(result, validation_targets(recording.events))
     except DuchenneError as error:
         notes.append(f"Gaze was not analysed, its columns are n/a: {error}")
@@ -75,6 +94,30 @@ def measure_gaze(
         )
     tell("gaze", 1, 1)
     return stream, result
+
+
+def _lids(
+    stream: Stream, columns: Mapping[str, NDArray[Any]], lids: LidEvidence | None
+) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]] | None, dict[str, Any]]:
+    """Return the evidence of lids to be used, and what there is to say about it.
+
+    The lids of a simulated tracker are nobody's: those of the film do not belong to them.
+    """
+    if OPENNESS & columns.keys():
+        return None, {"source": "eye openness of the tracker"}
+    if lids is None or stream.info.described("acquisition/model") == "simulated":
+        return None, {"source": "none"}
+    return lids.of_gaze(stream.times_s, columns)
+
+
+def _note_lids(agreement: Mapping[str, Any], notes: list[str]) -> None:
+    """Say where the film of the face does not belong to the gaze well enough."""
+    if agreement.get("open_lids_count") is False and agreement["n_film_blinks"] >= MANY_BLINKS:
+        notes.append(
+            "Only {n_with_loss_of_gaze} of {n_film_blinks} blinks in the film of the face fall together "
+            "with a loss of gaze: the two streams may not be in time, and the film is not used to tell "
+            "losses of gaze from blinks.".format(**agreement)
+        )
 
 
 def _kinds_shown(shown: pd.DataFrame) -> list[tuple[float, float, str]]:
@@ -92,6 +135,8 @@ def measure_face(
     neutral: list[tuple[float, float]],
     notes: list[str],
     tell: Progress,
+    *,
+    leave_out_speech: bool = True,
 ) -> tuple[Stream, FaceResult] | None:
     """Analyse the face video; None, with a note, where there is none."""
     videos = [s for s in recording.of_type("VideoCompressed") if s.info.is_video]
@@ -100,6 +145,7 @@ def measure_face(
         notes.append("No face video was recorded: the face columns are n/a.")
         return None
     from duchenne.analysis.face.decode import packet_frames  # noqa: PLC0415
+    from duchenne.analysis.face.dynamics import DynamicsOptions  # noqa: PLC0415
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
     from duchenne.recorder.video_packets import codec_of  # noqa: PLC0415
 
@@ -110,6 +156,8 @@ def measure_face(
         neutral=neutral,
         n_frames=n_frames,
         progress=lambda done: tell("face", done, n_frames),
+        sound=_sound_level(recording),
+        options=DynamicsOptions(leave_out_speech=leave_out_speech),
     )
     if result.calibration.source != NEUTRAL_PHASE:
         why = (
@@ -121,6 +169,14 @@ def measure_face(
     if undecodable := int(result.quality["n_undecodable"]):
         notes.append(f"{undecodable} of {n_frames} video frames could not be decoded.")
     return stream, result
+
+
+def _sound_level(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return times and level in dBFS of the microphone, where its level was recorded."""
+    for stream in recording.of_type("AudioLevel"):
+        if stream.n > 0 and any(channel.label == "rms" for channel in stream.info.channels):
+            return stream.times_s, np.asarray(stream.column("rms"), np.float64)
+    return None
 
 
 def note_neutral(spans: pd.DataFrame, notes: list[str]) -> None:
@@ -192,11 +248,41 @@ def face_features_of(result: FaceResult, shown: pd.DataFrame) -> list[dict[str, 
     from duchenne.analysis.face.process import face_features  # noqa: PLC0415
 
     return [
-        dict(face_features(result.table, row["onset_s"], row["offset_s"]))
+        dict(
+            face_features(
+                result.table,
+                row["onset_s"],
+                row["offset_s"],
+                result.dynamics,
+                leave_out_speech=result.dynamics is None
+                or result.dynamics.options.leave_out_speech,
+            )
+        )
         if row["offset_s"] > row["onset_s"]
         else {}
         for row in records(shown)
     ]
+
+
+def place_events(
+    result: FaceResult, place: Callable[[pd.DataFrame, str], pd.DataFrame]
+) -> pd.DataFrame | None:
+    """Return the events of Action Units with their place in the session and their latency."""
+    if result.dynamics is None:
+        return None
+    events = place(result.dynamics.events, "onset_s")
+    shown = (events["phase"] == "stimulus").to_numpy(np.bool_)
+    since = events["t_from_onset_s"].to_numpy(np.float64)
+    return events.assign(latency_s=np.where(shown, since, np.nan))
+
+
+def place_candidates(
+    result: FaceResult, place: Callable[[pd.DataFrame, str], pd.DataFrame]
+) -> pd.DataFrame | None:
+    """Return the candidates of micro-expressions with their place; None where none were looked for."""
+    if result.dynamics is None or "microexpressions" in result.dynamics.not_measured:
+        return None
+    return place(result.dynamics.microexpressions, "onset")
 
 
 def pupil_of(stream: Stream) -> tuple[str | None, str | None]:

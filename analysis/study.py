@@ -63,6 +63,7 @@ def analyze_study(
     au_backend: str = DEFAULT_AU_BACKEND,
     aois: Path | str | None = None,
     eye: str = "both",
+    leave_out_speech: bool = True,
     progress: Callable[[Path], Progress | None] | None = None,
 ) -> StudyResult:
     """Analyse every session of a study; a session that fails does not stop the others.
@@ -79,6 +80,8 @@ def analyze_study(
         File of areas of interest, or ``auto``; see `analyze_session`.
     eye : {"both", "cyclopean", "left", "right"}
         What gaze rests on.
+    leave_out_speech : bool
+        See `analyze_session`.
     progress : callable, optional
         Called with each session file before it is analysed, and with each table of the study before
         it is made; returns who to tell of its stages.
@@ -104,7 +107,13 @@ def analyze_study(
         try:
             folder = session_folder(root, file)
             paths = analyze_session(
-                file, folder, au_backend=au_backend, aois=aois, eye=eye, progress=tell
+                file,
+                folder,
+                au_backend=au_backend,
+                aois=aois,
+                eye=eye,
+                leave_out_speech=leave_out_speech,
+                progress=tell,
             )
             pilots.append(is_pilot(file))
             done.append(paths)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
+from duchenne.analysis.face import dynamics_codebook
 from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
 from duchenne.analysis.gaze.pupil_features import PUPIL_FEATURES
 from duchenne.analysis.presentations import other_rating_columns
@@ -48,6 +49,8 @@ class ExclusionRules:
             found.append(f"the participant withdrew ({row['withdrawn']})")
         if row.get("interrupted"):
             found.append("the presentation was interrupted")
+        if text(row.get("cut_short")) is not None:
+            found.append(f"the presentation was cut short ({row['cut_short']})")
         for name, what, least in (
             ("gaze_valid_fraction", "gaze valid", self.min_gaze_valid_fraction),
             ("face_usable_fraction", "face usable", self.min_face_usable_fraction),
@@ -257,7 +260,8 @@ _FACE_QUALITY = {
         "1",
     ),
     "speaking_fraction": _number(
-        f"Share of usable frames in which the mouth speaks {_SHOWN}; n/a: not judged in half of the "
+        f"Share of usable frames in which the mouth speaks {_SHOWN} (lips that open at least three times in "
+        "the rhythm of speech; with a microphone, twice and with a voice); n/a: not judged in half of the "
         "frames to be expected.",
         "1",
     ),
@@ -274,9 +278,7 @@ _EXPRESSION = {
         f"Mean valence of the expression {_SHOWN}, -1 to 1; not felt valence.", "1"
     ),
     "expr_arousal_mean": _number(f"Mean arousal of the expression {_SHOWN}, -1 to 1.", "1"),
-    "n_microexpression_candidates": _count(
-        f"Candidates of micro-expressions {_SHOWN}; n/a below 60 video frames per second."
-    ),
+    "n_microexpression_candidates": dynamics_codebook.N_CANDIDATES,
 }
 _MORE = {
     "presentation_id": _label("participant-session-run-trial: the key to the other tables."),
@@ -292,12 +294,21 @@ _MORE = {
         "recording.",
         kind="boolean",
     ),
+    "cut_short": Column(
+        "What ended the stimulus before its time; n/a: nothing, or its sender does not say.",
+        levels={
+            "skip": "the operator skipped it, or it was left out after the participant's stop key",
+            "abort": "the session was aborted",
+        },
+        kind="string",
+    ),
     **{
         f"rating_{scale}_rt_s": _number(f"Response time of the {scale} rating.", "s")
         for scale in _SCALES
     },
     **{name: column for name, column in GAZE_FEATURES.items() if name not in _GAZE},
     **PUPIL_FEATURES,
+    **dynamics_codebook.FEATURES,
 }
 
 
@@ -305,7 +316,7 @@ def _exclusion(rules: ExclusionRules) -> dict[str, Column]:
     return {
         "excluded": Column(
             "A rule declared before the analysis excludes the presentation: the participant withdrew, or "
-            "it was interrupted, or "
+            "it was interrupted or cut short, or "
             f"gaze_valid_fraction is below {rules.min_gaze_valid_fraction:g}, or "
             f"face_usable_fraction is below {rules.min_face_usable_fraction:g}. What was not "
             "recorded excludes nothing. Rows are flagged, never deleted.",

@@ -1,6 +1,6 @@
 """The alignment budget of a protocol: how badly a stream may have been transported and still be used.
 
-Defaults are for emotion experiments; see docs/reference/alignment.md for where they come from.
+Defaults are ours, for emotion experiments; docs/reference/alignment.md says why.
 """
 
 from __future__ import annotations
@@ -95,5 +95,5 @@ TYPE_DEFAULTS = {
     "Gaze": Limits(max_gap_s=0.1, max_uncertainty_ms=2.0, max_jitter_ms=2.0),
     "VideoCompressed": Limits(max_gap_s=0.17, max_lost_fraction=0.02, max_jitter_ms=10.0),
 }
-"""A gap of 0.1 s may hide a whole fixation (shortest ones: Salvucci & Goldberg 2000, ETRA), one of 0.17 s the
-shortest facial movement that was measured (Yan et al. 2013, J Nonverbal Behav 37:217)."""
+"""Ours: a gap of 0.1 s may hide a whole short fixation, one of 0.17 s (five frames at 30 Hz) a whole brief
+facial movement."""

@@ -80,6 +80,49 @@ def check(protocol: ProtocolArgument) -> None:
     )
 
 
+@app.command(epilog="Example: duchenne protocol copy film-clips my-study.yaml")
+def copy(
+    name: Annotated[str, typer.Argument(help="A name shown by `duchenne protocol list`.")],
+    file: Annotated[Path, typer.Argument(help="New file, such as my-study.yaml.")],
+) -> None:
+    """Copy a protocol of the library, with its comments, to make it your own."""
+    from duchenne.protocols.schema import library_path
+
+    _write(file, library_path(name).read_text(encoding="utf-8"))
+
+
+@app.command(epilog="Example: duchenne protocol shorten my-study.yaml --out rehearsal.yaml")
+def shorten(
+    protocol: ProtocolArgument,
+    out: Annotated[Path, typer.Option(help="New file, such as rehearsal.yaml.")],
+    longest: Annotated[
+        float, typer.Option(min=0.1, help="No phase that has a length lasts longer, in seconds.")
+    ] = 1.0,
+) -> None:
+    """Write a short form of a protocol, for a rehearsal: every screen once, each for a moment.
+
+    One stimulus of each category is shown, few targets, one question of each kind. Films last as long
+    as they are.
+    """
+    from duchenne.protocols.schema import load_protocol
+    from duchenne.protocols.shortened import shortened
+
+    _write(out, shortened(load_protocol(protocol), longest_s=longest))
+
+
+@app.command(epilog="Example: duchenne protocol schema --out protocol.schema.json")
+def schema(
+    out: Annotated[Path | None, typer.Option(help="File to write; printed if not given.")] = None,
+) -> None:
+    """Print the JSON Schema of the protocol file, by which editors complete and check."""
+    from duchenne.protocols.json_schema import json_schema_text
+
+    if out is None:
+        typer.echo(json_schema_text(), nl=False)
+    else:
+        _write(out, json_schema_text(), replace=True)
+
+
 @app.command(epilog="Example: duchenne protocol schedule demo --participant P07 --seed 5")
 def schedule(
     protocol: ProtocolArgument,
@@ -167,6 +210,20 @@ def present(
         gaze_stream=gaze_stream,
     )
     raise typer.Exit(code)
+
+
+def _write(file: Path, text: str, *, replace: bool = False) -> None:
+    """Write a text file and say so; refuse one that is there unless it may be replaced."""
+    from duchenne.stimuli.errors import DuchenneError
+
+    try:
+        with file.open("w" if replace else "x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        raise DuchenneError(f"{file} is there already; name a new file") from None
+    except OSError as error:
+        raise DuchenneError(f"{file} cannot be written: {error.strerror}") from None
+    typer.echo(f"Wrote {file}")
 
 
 def _schedule_table(planned: Schedule) -> Table:

@@ -6,7 +6,7 @@ import math
 import socket
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 KEEP_S = 20.0
 CONNECT_TIMEOUT_S = 1.0
 LOOK_AGAIN_S = 0.2
+TRY_AGAIN_S = 1.0
+MAX_TRIES = 20
+"""A stream that does not answer is tried again so often before it is left alone."""
 FIRST_SAMPLE_S = 20.0
 AT_MOST = 4096
 SIZE_TOLERANCE = 0.02
@@ -89,6 +92,7 @@ class LslGaze:
         self._inlet: pylsl.StreamInlet | None = None
         self._remote = False
         self._gone: set[str] = set()
+        self._tries: Counter[str] = Counter()
         self._uid = ""
         self._next_look_s = 0.0
         self._columns: dict[str, int] = {}
@@ -188,7 +192,12 @@ class LslGaze:
                 continue
             try:
                 self._connect(info)
-            except (LostError, LslTimeoutError):
+            except LslTimeoutError:  # a busy computer, or a stream that is no longer there
+                self._tries[info.uid()] += 1
+                if self._tries[info.uid()] >= MAX_TRIES:
+                    self._gone.add(info.uid())
+                self._next_look_s = time.monotonic() + TRY_AGAIN_S
+            except LostError:
                 self._gone.add(info.uid())
                 continue
             return

@@ -32,13 +32,15 @@ class Screen(Strict):
     width_px, height_px : int
         Resolution in pixels.
     width_cm, height_cm : float
-        Size of the lit area in centimetres.
+        Size of the lit area in centimetres; measure it.
     distance_cm : float
         From the eyes to the middle of the screen, in centimetres.
     refresh_hz : float
         Declared refresh rate in Hz.
-    background_grey, foreground_grey : float
-        sRGB grey level of the screen and of text and cross, 0 (black) to 1 (white).
+    background_grey : float
+        sRGB grey level of the screen, 0 (black) to 1 (white).
+    foreground_grey : float
+        sRGB grey level of text and cross, 0 (black) to 1 (white).
     font : str or None
         File or name of a font for all words; one that has their characters by default.
     """
@@ -161,8 +163,12 @@ class BreaksBetween(Strict):
     ----------
     every : int
         After how many trials; none comes after the last trial.
-    text, duration_s, skip_with_key
-        As in `Break`.
+    text : str
+        What is shown.
+    duration_s : float or None
+        Ends by itself after so many seconds; None waits for the participant's key.
+    skip_with_key : bool
+        The key may end it earlier than `duration_s`.
     """
 
     every: Annotated[int, Field(ge=1)]
@@ -294,9 +300,12 @@ class Trials(Strict):
         At most so many of one category in a row (random order only); counts on from trials directly before.
     balance_transitions : bool
         Let each category follow each one as often as its frequency demands (random order only).
-    fixation_s, post_stimulus_s, iti_s : Interval
-        Fixation cross before the stimulus, empty screen between it and the ratings (none by default), and
-        empty screen after them, in seconds.
+    fixation_s : Interval
+        Fixation cross before the stimulus, in seconds.
+    post_stimulus_s : Interval
+        Empty screen between the stimulus and the ratings, in seconds; none by default.
+    iti_s : Interval
+        Empty screen after the ratings, in seconds.
     duration_s : float or None
         How long an image is shown, in seconds; films and sounds last as long as they are.
     ratings : tuple of str
@@ -355,8 +364,7 @@ class Block(Strict):
     name : str
         Unique; letters and digits.
     steps : tuple
-        `Instruction`, `NeutralFace`, `Break`, `Trials`, `RatingStep`, `Form`, `Consent` and `End`
-        in order.
+        What happens, in order.
     """
 
     name: Label

@@ -42,6 +42,12 @@ class Strict(BaseModel):
         data = cls._expanded(data)
         if isinstance(data, dict):
             for key in data:
+                if isinstance(key, bool):
+                    raise PydanticCustomError(
+                        "truth_key",
+                        "a key such as yes, no, on or off is a truth value in YAML; put it in "
+                        "quotation marks",
+                    )
                 if key not in cls.model_fields:
                     hint = did_you_mean(str(key), cls.model_fields)
                     raise PydanticCustomError(

@@ -172,8 +172,10 @@ class Stop(Strict):
     ----------
     key : str
         A function key.
-    question, stop, delete, go_on : str
-        Words on the screen.
+    question : str
+        Words at the top of the screen.
+    stop, delete, go_on : str
+        Words of the three answers.
     """
 
     key: Literal["f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12"] = "f10"

@@ -79,8 +79,10 @@ class DriftCheck(Strict):
 
     Attributes
     ----------
-    settle_s, collect_s : float
-        As for a validation.
+    settle_s : float
+        The target shrinks for so long; the eyes have arrived when it is over.
+    collect_s : float
+        Gaze is collected for so long afterwards.
     max_error_deg : float
         A new calibration is proposed where the mean of the eyes is off by more.
     attempts : int
@@ -205,8 +207,12 @@ class PosedFace(Strict):
         In this order.
     repeats : int
         How often the whole list is posed.
-    countdown_s, hold_s, rest_s : float
-        Time to read and get ready, time to hold the expression, time to relax, in seconds.
+    countdown_s : float
+        Time to read and get ready, in seconds.
+    hold_s : float
+        Time to hold the expression, in seconds.
+    rest_s : float
+        Time to relax, in seconds.
     """
 
     type: Literal["pose"]

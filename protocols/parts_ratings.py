@@ -120,8 +120,10 @@ class LikertRating(Question):
         Number of the leftmost.
     labels : tuple of str
         One for each point, or one for each end, or none.
-    dimension, required_answer
-        As in the other scales; the answer is a point's number.
+    dimension : str or None
+        What is rated, such as ``valence``: such a dimension gets the summary's column of that name.
+    required_answer : int or None
+        The point that an attentive participant chooses; the response is marked as `passed` or not.
     """
 
     type: Literal["likert"]
@@ -160,6 +162,8 @@ class EmotionsRating(Question):
         What is listed.
     intensity : int
         Strongest; 0 is not felt, 1 makes it a plain check list.
+    weak, strong : str
+        What the lowest and the highest number stand for, in words above the list.
     """
 
     type: Literal["emotions"]
@@ -167,6 +171,8 @@ class EmotionsRating(Question):
         EMOTIONS
     )
     intensity: Annotated[int, Field(ge=1, le=9)] = 4
+    weak: Short = "a little"
+    strong: Short = "very strongly"
 
     @model_validator(mode="after")
     def _named_once(self) -> EmotionsRating:
@@ -206,7 +212,7 @@ class NumberRating(Question):
     unit : str
         Shown behind the number.
     required_answer : float or None
-        As in the other scales.
+        The number that an attentive participant gives; the response is marked as `passed` or not.
     """
 
     type: Literal["number"]
@@ -232,7 +238,7 @@ class ChoiceRating(Question):
     options : tuple of str
         Two to nine; what is chosen is stored as it stands here.
     required_answer : str or None
-        As in the other scales.
+        The option that an attentive participant chooses; the response is marked as `passed` or not.
     """
 
     type: Literal["choice"]
@@ -256,7 +262,7 @@ class YesNoRating(Question):
     yes, no : str
         The words on the screen; ``yes`` or ``no`` is stored.
     required_answer : {"yes", "no"} or None
-        As in the other scales; put it in quotation marks.
+        What an attentive participant answers, in quotation marks; the response is marked as `passed` or not.
     """
 
     type: Literal["yes_no"]

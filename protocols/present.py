@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import IO, TYPE_CHECKING
 
-from duchenne.protocols.displays.base import KeyPress
+from duchenne.protocols.displays.base import KeyPress, ScreenTooSmall
 from duchenne.protocols.displays.environment import psychopy_environment
 from duchenne.protocols.displays.virtual import has_display, virtual_display
 from duchenne.protocols.gaze_feed import live_gaze
@@ -38,6 +38,7 @@ from duchenne.protocols.stage import ABORT_KEY
 from duchenne.protocols.steps.rating import rating_shapes
 from duchenne.protocols.timing import patch_rect
 from duchenne.protocols.triggers import TriggerSender
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +183,7 @@ def open_display(protocol: Protocol, *, headless: bool = False) -> Iterator[Disp
     ):
         from duchenne.protocols.displays.psychopy import PsychoPyDisplay  # noqa: PLC0415
 
-        with PsychoPyDisplay(
+        window = PsychoPyDisplay(
             screen.width_px,
             screen.height_px,
             refresh_hz=screen.refresh_hz,
@@ -193,7 +194,12 @@ def open_display(protocol: Protocol, *, headless: bool = False) -> Iterator[Disp
             patch_px=patch_rect(protocol.timing, screen),
             click_at_onset=protocol.timing.audio_click,
             audio_latency_s=protocol.timing.audio_latency_s,
-        ) as display:
+        )
+        with ExitStack() as stack:
+            try:
+                display = stack.enter_context(window)
+            except ScreenTooSmall as error:
+                raise DuchenneError(f"{protocol.where('screen', 'width_px')}: {error}") from None
             yield display
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from duchenne.protocols.present import open_display
+from duchenne.protocols.screens import check_screens
 from duchenne.protocols.steps.registry import step_kind
 from duchenne.stimuli.errors import DuchenneError
 
@@ -89,12 +90,14 @@ def preview(
     Raises
     ------
     DuchenneError
-        `out` is not an empty folder, or a stimulus cannot be shown.
+        `out` is not an empty folder, a screen cannot be drawn (see
+        `duchenne.protocols.screens.check_screens`), or a stimulus cannot be shown.
     """
     from PIL import Image  # noqa: PLC0415 -- of the extra lab
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DuchenneError(f"{out} is there already; give a new or an empty folder with --out")
+    check_screens(protocol, stimuli)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with open_display(protocol, headless=headless) as display:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Schedule", "Step", "Trial", "derive_seed", "make_schedule"]
 
 MAX_SEED = 2**63 - 1
+MAX_SESSION_S = 24 * 3600.0
+"""No session is planned to last longer; more is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,11 @@ class Schedule:
 
 
 def derive_seed(protocol_hash: str, participant: str, session: str) -> int:
-    """Return the seed of a session, 0 to 2**63 - 1, from what identifies it."""
+    """Return the seed of a session, 0 to 2**63 - 1, from what identifies it.
+
+    The run is not part of it: a session that is run again, or resumed as a further run, shows the same.
+    For another order take another session label or give a seed.
+    """
     text = f"{protocol_hash}\n{participant}\n{session}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & MAX_SEED
 
@@ -117,7 +123,8 @@ def make_schedule(
     UsageError
         A label or the seed is not acceptable.
     DuchenneError
-        A selection is empty or a constraint cannot be met; the message says why.
+        A selection is empty, a constraint cannot be met, or the session would last more than a day; the
+        message says why.
     """
     check_label("participant", participant)
     check_label("session", session)
@@ -130,9 +137,16 @@ def make_schedule(
     if number is None and depends_on_number(protocol):
         number = participant_number(participant)
     builder = Builder(protocol, stimuli or protocol.stimulus_set(), seed, number or 1)
-    return Schedule(
+    planned = Schedule(
         protocol.name, protocol.hash, participant, session, seed, tuple(builder.steps()), number
     )
+    if planned.planned_duration_s > MAX_SESSION_S:
+        raise DuchenneError(
+            f"{protocol.where('blocks')}: {len(planned.trials)} trials would take about "
+            f"{planned.planned_duration_s / 3600:.0f} hours, more than {MAX_SESSION_S / 3600:g}; "
+            "look at duration_s and repeats"
+        )
+    return planned
 
 
 def depends_on_number(protocol: Protocol) -> bool:

@@ -58,6 +58,7 @@ __all__ = [
     "Select",
     "Trials",
     "library",
+    "library_path",
     "load_protocol",
     "parse_protocol",
 ]
@@ -72,8 +73,10 @@ class Protocol(Strict):
     ----------
     name : str
         Becomes the task label of session files; letters and digits.
-    title, version, description : str
+    title, description : str
         For people.
+    version : str
+        For people; change it when you change the protocol.
     screen : Screen
         Geometry of the display.
     stimulus_height : float
@@ -239,7 +242,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     """
     path = Path(name_or_path)
     if not path.is_file():
-        path = _library_path(str(name_or_path))
+        path = library_path(str(name_or_path))
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -309,7 +312,14 @@ def _check_counterbalance(protocol: Protocol) -> None:
             )
 
 
-def _library_path(name: str) -> Path:
+def library_path(name: str) -> Path:
+    """Return the file of a protocol of the library.
+
+    Raises
+    ------
+    DuchenneError
+        There is none of this name.
+    """
     known = library()
     if name in known:
         return known[name]

@@ -99,10 +99,19 @@ def _check_numbers(
 def _check_measure(
     protocol: Protocol, stimuli: Sequence[Stimulus], name: str, at: Sequence[int | str]
 ) -> None:
-    known = {*NORMS, *OWN_MEASURES, *(key for s in stimuli for key in s.measures)}
-    if all(s.measure(name) is None for s in stimuli):
-        hint = did_you_mean(name, [key for key in known if key != name])
-        raise DuchenneError(f"{protocol.where(*at)}: no stimulus has a {name!r}{hint}")
+    if any(s.measure(name) is not None for s in stimuli):
+        return
+    if name in NORMS:
+        raise DuchenneError(
+            f"{protocol.where(*at)}: none of the {len(stimuli)} stimuli has a norm of {name}; add the "
+            f"columns {name}, norm_min and norm_max to the manifest or take this out"
+        )
+    names = {*NORMS, *OWN_MEASURES, *(key for s in stimuli for key in s.measures)}
+    known = sorted(key for key in names if any(s.measure(key) is not None for s in stimuli))
+    hint = did_you_mean(name, known)
+    raise DuchenneError(
+        f"{protocol.where(*at)}: none of the {len(stimuli)} stimuli has a number {name!r}{hint}"
+    )
 
 
 def _check_known(

@@ -7,18 +7,19 @@ the journal is removed last. Killed at any moment, sealing can be repeated from 
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 
+from duchenne.recorder.integrity import changed_datasets
 from duchenne.recorder.journal_format import journal_path_for
 from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.lock import locked
-from duchenne.recorder.log_check import damage_in_log
+from duchenne.recorder.log_check import damage_in_log, mend_end
 from duchenne.recorder.reserve import reserve_path_for
-from duchenne.recorder.sample_writers import CRC_ATTRIBUTE, crc_of
 from duchenne.recorder.sealed_image import SealedImage
 from duchenne.recorder.session_file import FORMAT, write_session
 from duchenne.stimuli.errors import DuchenneError
@@ -96,6 +97,8 @@ def seal(
         journal holds. The journal stays. An `out` that holds it already is left as it is.
     """
     target = out or session_path_for(journal)
+    if target == journal:
+        raise DuchenneError(f"{journal} is no journal: name the .journal file of a recording.")
     with locked(journal):
         reserve_path_for(journal).unlink(missing_ok=True)
         if target.exists() and not (journal.exists() and _session_of(journal, target)):
@@ -103,10 +106,11 @@ def seal(
                 f"{target} already exists and is not overwritten: move it away, then run "
                 f"`duchenne recover {journal}` again."
             )
-        if not target.exists():
+        if target.exists():  # sealed before, and whole
+            damaged = damage_in_log(journal) is not None
+        else:
             damaged = _seal_locked(journal, target, recovered=recovered, progress=progress)
-            keep_journal = keep_journal or damaged
-        if not keep_journal:
+        if not (keep_journal or damaged):
             remove_journal(journal)
     return target
 
@@ -121,11 +125,12 @@ def _seal_locked(
     """Write, verify and publish the session file; return whether the journal was damaged."""
     part = target.with_name(target.name + ".part")
     with _readable(journal) as reader:
-        if not reader.streams and reader.damaged:
-            raise DuchenneError(
-                f"{journal} is damaged: no stream can be read ({reader.damaged[0]}). It is kept as it is."
-            )
         try:
+            if not reader.streams and reader.damaged:
+                raise DuchenneError(
+                    f"{journal} is damaged: no stream can be read ({reader.damaged[0]}). It is kept as "
+                    "it is."
+                )
             written = _write(part, reader, recovered=recovered, progress=progress)
             _verify(part, reader, written)
             _publish(part, target)
@@ -135,11 +140,21 @@ def _seal_locked(
                 f"cannot write {target}: {error.strerror or error}. The recording is safe in {journal}; "
                 f"make room, then run `duchenne recover {journal}`."
             ) from error
+        except sqlite3.Error as error:
+            raise DuchenneError(
+                f"{journal} cannot be read: {error}. It is kept as it is."
+            ) from error
         return bool(reader.damaged)
 
 
 def _readable(journal: Path) -> JournalReader:
     """Open a journal, with its log folded in where the disk allows that and the log is whole."""
+    with suppress(OSError):
+        damage = mend_end(journal)
+        if damage is not None:
+            reader = JournalReader(journal)
+            reader.damaged.append(damage)
+            return reader
     damage = damage_in_log(journal)
     if damage is None:
         with suppress(DuchenneError):
@@ -185,8 +200,11 @@ def _session_of(journal: Path, target: Path) -> bool:
             sealed = bool(file.attrs.get("sealed", False)) and file.attrs.get("format") == FORMAT
             uids = {stream.info.uid for stream in reader.streams}
             same = uids == {node.attrs["uid"] for node in file["streams"].values()}
-            return sealed and same and _missing(file, reader, reader.counts()) is None
-    except (OSError, KeyError, DuchenneError):
+            holds_all = _missing(file, reader, reader.counts()) is None
+            return sealed and same and holds_all and not reader.damaged
+    except (OSError, LookupError, AttributeError, TypeError, RuntimeError):  # of another layout
+        return False
+    except (DuchenneError, sqlite3.Error):
         return False
 
 
@@ -201,15 +219,6 @@ def _missing(file: h5py.File, reader: JournalReader, expected: Mapping[int, int]
     return None
 
 
-def _changed(file: h5py.File) -> str | None:
-    """Read everything back; return what differs from what was written, None if nothing."""
-    for name, node in file["streams"].items():
-        for dataset in node.values():
-            if CRC_ATTRIBUTE in dataset.attrs and crc_of(dataset) != dataset.attrs[CRC_ATTRIBUTE]:
-                return f"{dataset.name.rsplit('/', 1)[-1]} of stream {name} read back differently"
-    return None
-
-
 def _verify(path: Path, reader: JournalReader, written: Mapping[int, int]) -> None:
     """Compare the file on the disk with the journal, or with what could be read of a damaged one.
 
@@ -218,7 +227,7 @@ def _verify(path: Path, reader: JournalReader, written: Mapping[int, int]) -> No
     """
     expected = written if reader.damaged else reader.counts()
     with h5py.File(path, "r") as file:
-        missing = _missing(file, reader, expected) or _changed(file)
+        missing = _missing(file, reader, expected) or next(changed_datasets(file), None)
     if missing:
         raise DuchenneError(
             f"{path}: {missing}. The recording is safe in {reader.path}; "
@@ -242,8 +251,9 @@ def _publish(part: Path, target: Path) -> None:
             ) from None
         part.rename(target)
     if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with suppress(OSError):  # some network disks cannot, and the file has its name already
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)

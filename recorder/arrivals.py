@@ -84,4 +84,8 @@ class Arrival:
         return ""
 
     def _ask(self, uid: str, answers: Callable[[str], bool]) -> None:
-        self._answered[uid] = answers(uid)
+        lives = True  # where nobody can tell, the two are kept apart
+        try:
+            lives = answers(uid)
+        finally:
+            self._answered[uid] = lives

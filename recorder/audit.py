@@ -8,18 +8,20 @@ from duchenne.recorder.audit_markers import audit_markers
 from duchenne.recorder.audit_presentation import audit_presentation
 from duchenne.recorder.audit_signals import audit_signals
 from duchenne.recorder.findings import Finding, verdict_of
+from duchenne.recorder.recorded_stream import damage_told
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from duchenne.recorder.findings import Level
     from duchenne.recorder.recording import Recording
 
 __all__ = ["Finding", "audit", "verdict_of"]
 
-WARNINGS = {"stalled", "lost", "open failed"}
-FAILURES = {"damaged", "derive failed"}
+WARNINGS = {"stalled", "lost", "open failed", "drain failed", "trial unread"}
+FAILURES = {"damaged", "derive failed", "refused"}
 """Entries of the log that an operator must see."""
 
 
@@ -38,17 +40,33 @@ def audit(recording: Recording, *, thorough: bool = False) -> list[Finding]:
         The streams first, then the signals, then the markers. What cannot be read is a finding too.
     """
     return [
-        *_guarded("the streams", "stream", lambda: _streams(recording)),
-        *_guarded("the log", "recording", lambda: _log(recording)),
-        *_guarded("the signals", "signal", lambda: audit_signals(recording, thorough=thorough)),
-        *_guarded("the markers", "markers", lambda: audit_markers(recording)),
-        *_guarded("the presentation", "presentation", lambda: audit_presentation(recording)),
+        *_guarded(recording.path, "the streams", "stream", lambda: _streams(recording)),
+        *_guarded(
+            recording.path, "the file", "recording", lambda: _changes(recording, thorough=thorough)
+        ),
+        *_guarded(recording.path, "the log", "recording", lambda: _log(recording)),
+        *_guarded(
+            recording.path,
+            "the signals",
+            "signal",
+            lambda: audit_signals(recording, thorough=thorough),
+        ),
+        *_guarded(recording.path, "the markers", "markers", lambda: audit_markers(recording)),
+        *_guarded(
+            recording.path,
+            "the presentation",
+            "presentation",
+            lambda: audit_presentation(recording),
+        ),
     ]
 
 
-def _guarded(what: str, about: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _guarded(
+    path: Path, what: str, about: str, check: Callable[[], Iterable[Finding]]
+) -> Iterator[Finding]:
     try:
-        yield from check()
+        with damage_told(path):
+            yield from check()
     except DuchenneError as error:
         yield Finding("fail", f"{what} cannot be checked: {error}", about)
 
@@ -75,6 +93,11 @@ def _streams(recording: Recording) -> Iterator[Finding]:
             "of every latency computed from them",
             "stream",
         )
+
+
+def _changes(recording: Recording, *, thorough: bool) -> Iterator[Finding]:
+    for what in recording.changed_datasets(thorough=thorough):
+        yield Finding("fail", what, "recording")
 
 
 def _log(recording: Recording) -> Iterator[Finding]:

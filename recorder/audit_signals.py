@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.recorder.findings import Finding
+from duchenne.recorder.video_packets import codec_of, is_key_frame, make_decoder
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,8 @@ LIVE = 0.5
 BLOCK_VALUES = 2_000_000
 MAX_VALUES = 50_000_000
 N_FRAMES = 25
+MAX_GROUP = 1000
+"""A key frame is looked for so far before a frame."""
 GAZE_LIVE = ("_x", "_y", "_pupil")
 """Ends of the labels of gaze channels that never stand still while the eye is seen."""
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
@@ -150,15 +154,25 @@ def _video(stream: Stream, *, thorough: bool) -> Iterator[Finding]:
         text = f"{stream.key}: {stream.n_not_base64} frames could not be unpacked"
         yield Finding("warn", text, "video")
     yield from _frozen(stream)
-    first = stream.packet(0)
-    if not first.startswith(JPEG_START[:2]):
-        codec = stream.info.described("encoding/codec") or "unknown"
-        yield Finding(
-            "note", f"{stream.key}: frames of codec {codec} are not decoded here", "video"
-        )
+    try:
+        codec = codec_of(stream.info)
+    except DuchenneError as error:
+        yield Finding("note", f"{stream.key}: not decoded: {error}", "video")
         return
-    chosen = range(stream.n) if thorough else _spread(stream.n)
-    bad = [index for index in chosen if not decodes(stream.packet(index))]
+    if codec == "H264" and find_spec("av") is None:
+        text = f"{stream.key}: not decoded: this needs av: pip install 'duchenne[camera]'"
+        yield Finding("note", text, "video")
+        return
+    chosen = list(range(stream.n)) if thorough else _spread(stream.n)
+    undeclared = not stream.info.described("encoding/codec")
+    if undeclared and not any(stream.packet(i).startswith(JPEG_START[:2]) for i in chosen):
+        text = f"{stream.key}: frames of codec unknown are not decoded"
+        yield Finding("note", text, "video")
+        return
+    if codec == "MJPG":
+        bad = [index for index in chosen if not decodes(stream.packet(index))]
+    else:
+        bad = _undecodable(stream, chosen)
     n = len(chosen)
     if not bad:
         yield Finding("ok", f"{stream.key}: {n} of {stream.n} frames looked at, all whole", "video")
@@ -168,6 +182,25 @@ def _video(stream: Stream, *, thorough: bool) -> Iterator[Finding]:
     level: Level = "fail" if share > MAX_BAD_SHARE and n >= N_FRAMES else "warn"
     text = f"{stream.key}: {len(bad)} of {n} frames looked at do not decode (frame {named})"
     yield Finding(level, text, "video")
+
+
+def _undecodable(stream: Stream, chosen: Sequence[int]) -> list[int]:
+    """Return which of the chosen frames do not decode, each in its turn behind its key frame."""
+    decoder, place, bad = make_decoder("H264"), -1, []
+    for index in chosen:
+        start = place + 1
+        for number in range(index, max(place, index - MAX_GROUP), -1):
+            if is_key_frame(stream.packet(number), "H264"):
+                start = number
+                break
+        if start > place + 1:
+            decoder = make_decoder("H264")
+        for number in range(start, index):  # what the frame builds upon
+            decoder.decode(stream.packet(number))
+        if decoder.decode(stream.packet(index)) is None:
+            bad.append(index)
+        place = index
+    return bad
 
 
 def _spread(n: int) -> list[int]:

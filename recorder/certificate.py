@@ -13,12 +13,15 @@ import numpy as np
 
 from duchenne.protocols.alignment import Alignment
 from duchenne.recorder.clock import correct, fit_offsets
-from duchenne.recorder.gaps import Gap, find_gaps, listed, period_of
+from duchenne.recorder.derivation import blocks_of
+from duchenne.recorder.gaps import Gap, listed, period_of
+from duchenne.recorder.tally import Tally
 from duchenne.recorder.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import h5py
     import numpy.typing as npt
 
     from duchenne.protocols.alignment import Limits
@@ -81,6 +84,11 @@ class StreamCertificate:
         Median distance of the measured offsets from the fit.
     n_offsets, n_clock_steps : int
         Measurements of the offset; steps of the sender's clock.
+    unmeasured_s : float
+        How far the sample that is farthest from a measurement of the offset is from it; NaN without any.
+    arrival_delay_s, ahead_of_arrival_s : float
+        Median time from a stamp to its arrival, and how far a stamp lies behind its own arrival at most (no
+        clock of LSL stamps what has not happened yet); NaN where it is not known when samples arrived.
     counter : str
         Channel in which the source counts; empty where it does not.
     n_lost, n_repeated : int or None
@@ -121,6 +129,9 @@ class StreamCertificate:
     round_trip_ms: float = NAN
     offset_residual_ms: float = NAN
     n_clock_steps: int = 0
+    unmeasured_s: float = NAN
+    arrival_delay_s: float = NAN
+    ahead_of_arrival_s: float = NAN
     counter: str = ""
     n_lost: int | None = None
     n_repeated: int | None = None
@@ -177,10 +188,10 @@ def _without_nan(value: Any) -> Any:
 
 def certify(
     info: StreamInfo,
-    timestamps: npt.NDArray[np.float64],
+    timestamps: npt.NDArray[np.float64] | h5py.Dataset,
     clock_offsets: npt.NDArray[np.float64],
     *,
-    times_s: npt.NDArray[np.float64] | None = None,
+    times_s: npt.NDArray[np.float64] | h5py.Dataset | None = None,
     received: npt.NDArray[np.float64] | None = None,
     starts: Sequence[int] = (0,),
     recording: tuple[float, float] = (NAN, NAN),
@@ -193,11 +204,11 @@ def certify(
     Parameters
     ----------
     info : StreamInfo
-    timestamps : ndarray, shape (n,)
+    timestamps : ndarray or dataset, shape (n,)
         As received.
     clock_offsets : ndarray, shape (m, 3)
         Time, offset and round-trip time in seconds.
-    times_s : ndarray, shape (n,), optional
+    times_s : ndarray or dataset, shape (n,), optional
         The stamps on the recorder's clock, as derived.
     received : ndarray, shape (c, 2), optional
         As for :func:`duchenne.recorder.clock.correct`.
@@ -214,73 +225,93 @@ def certify(
     """
     limits = limits or Alignment().for_type(info.type)
     fits = fit_offsets(clock_offsets)
-    finite = np.isfinite(timestamps)
-    corrected = correct(timestamps, fits, received)[finite]
-    times = corrected if times_s is None else times_s[finite & np.isfinite(times_s)]
-    kept = np.cumsum(finite) - finite
-    first_kept = [int(kept[i]) if i < len(kept) else len(times) for i in starts]
-    period = period_of(times, info.nominal_srate_hz)
-    gaps = find_gaps(times, period, first_kept)
-    missing = sum(gap.missing for gap in gaps)
-    lost = missing if counted is None else counted.lost + _uncounted(gaps, counted)
+    stamps = _Stamps(timestamps, times_s, fits, received)
+    tally = stamps.tallied(info.nominal_srate_hz, starts)
+    delays = np.concatenate([*tally.delays_s, np.zeros(0)])
+    missing = sum(gap.missing for gap in tally.gaps)
+    lost = missing if counted is None else counted.lost + _uncounted(tally.gaps, counted)
+    n = tally.n_finite
     measured: dict[str, Any] = {
         "n_samples": len(timestamps),
-        "duration_s": float(np.ptp(times)) if len(times) else 0.0,
+        "duration_s": tally.high_s - tally.low_s if n else 0.0,
         "nominal_srate_hz": info.nominal_srate_hz,
-        **_steps(timestamps[finite], corrected, times, period),
-        "n_gaps": len(gaps),
-        "longest_gap_s": max((gap.duration_s for gap in gaps), default=0.0),
+        "effective_srate_hz": tally.rate_hz,
+        "jitter_ms": 1e3 * tally.jitter_s,
+        "n_duplicates": tally.n_duplicates,
+        "n_backwards": tally.n_backwards,
+        "n_gaps": len(tally.gaps),
+        "longest_gap_s": max((gap.duration_s for gap in tally.gaps), default=0.0),
         "missing_samples": missing,
-        "n_nonfinite": int(np.sum(~finite)),
-        "starts_late_s": float(times.min() - recording[0]) if len(times) else NAN,
-        "ends_early_s": float(recording[1] - times.max()) if len(times) else NAN,
+        "n_nonfinite": len(timestamps) - n,
+        "starts_late_s": tally.low_s - recording[0] if n else NAN,
+        "ends_early_s": recording[1] - tally.high_s if n else NAN,
+        "arrival_delay_s": float(np.median(delays)) if len(delays) else NAN,
+        "ahead_of_arrival_s": float(max(-delays.min(), 0.0)) if len(delays) else NAN,
         "n_segments": max(len(starts), 1),
         **_clock(fits, clock_offsets),
+        "unmeasured_s": tally.farthest_from(_measured_at(clock_offsets)),
         "counter": "" if counted is None else counted.label,
         "n_lost": None if counted is None else lost,
         "n_repeated": None if counted is None else counted.repeated,
-        "lost_fraction": lost / (len(times) + lost) if len(times) + lost else 0.0,
+        "lost_fraction": lost / (n + lost) if n + lost else 0.0,
         "device_latency_s": info.device_latency_s,
         "latency_source": info.latency_source,
     }
     verdict, reasons = judge(measured, limits)
     return StreamCertificate(
         **measured,
-        gaps=listed(gaps),
-        segments=_appearances(times, first_kept, starts, len(timestamps), calibrations),
+        gaps=listed(tally.gaps),
+        segments=_appearances(tally.spans, starts, len(timestamps), calibrations),
         limits=limits.model_dump(),
         verdict=verdict,
         reasons=reasons,
     )
 
 
+@dataclass(frozen=True)
+class _Stamps:
+    """Stamps and times of a stream, arrays or datasets of a file, read block by block."""
+
+    stamps: Any
+    times: Any
+    fits: tuple[OffsetSegment, ...]
+    received: npt.NDArray[np.float64] | None
+
+    def tallied(self, nominal_srate_hz: float, starts: Sequence[int]) -> Tally:
+        blocks = blocks_of(len(self.stamps), whole=len(self.fits) > 1)
+        usual = [float(np.median(steps)) for b in blocks if len(steps := self._intervals(*b))]
+        usual_s = float(np.median(usual)) if usual else 0.0
+        tally = Tally(period_of(usual_s, nominal_srate_hz), starts)
+        for start, stop in blocks:
+            stamps = np.asarray(self.stamps[start:stop], dtype=np.float64)
+            corrected = correct(stamps, self.fits, self.received)
+            times = corrected if self.times is None else self.times[start:stop]
+            tally.add(stamps, corrected, times)
+            if self.received is not None and len(self.received):
+                ends = np.append(self.received[1:, 0], len(self.stamps)).astype(np.intp) - 1
+                own = (ends >= start) & (ends < stop)
+                tally.add_arrivals(corrected[ends[own] - start], self.received[own, 1])
+        return tally
+
+    def _intervals(self, start: int, stop: int) -> npt.NDArray[np.float64]:
+        stamps = np.asarray(self.stamps[start:stop], dtype=np.float64)
+        times = (
+            correct(stamps, self.fits, self.received)
+            if self.times is None
+            else self.times[start:stop]
+        )
+        return np.diff(times[np.isfinite(stamps) & np.isfinite(times)])
+
+
+def _measured_at(clock_offsets: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    if not clock_offsets.size:
+        return np.zeros(0)
+    return np.asarray(clock_offsets[np.isfinite(clock_offsets[:, :2]).all(axis=1), 0])
+
+
 def _uncounted(gaps: Sequence[Gap], counted: Count) -> int:
     """Return what a counter that began anew cannot tell: what went by while the stream was gone."""
     return sum(gap.missing for gap in gaps if gap.reappearance) if counted.restarts else 0
-
-
-def _steps(
-    stamps: npt.NDArray[np.float64],
-    corrected: npt.NDArray[np.float64],
-    times: npt.NDArray[np.float64],
-    period_s: float,
-) -> dict[str, float | int]:
-    """Measure the intervals; those of an irregular stream mean nothing but that they must not go back."""
-    steps = np.diff(corrected)
-    found: dict[str, float | int] = {
-        "effective_srate_hz": NAN,
-        "jitter_ms": NAN,
-        "n_duplicates": 0,
-        "n_backwards": int(np.sum(steps < 0)),
-    }
-    if np.isfinite(period_s) and steps.size:
-        derived = np.diff(times)
-        within = derived[derived <= 1.9 * period_s]
-        total = float(within.sum())
-        found["effective_srate_hz"] = within.size / total if total > 0 else NAN
-        found["jitter_ms"] = float(1e3 * np.median(np.abs(steps - np.median(steps))))
-        found["n_duplicates"] = int(np.sum(np.diff(stamps) == 0))
-    return found
 
 
 def _clock(
@@ -301,18 +332,11 @@ def _clock(
 
 
 def _appearances(
-    times: npt.NDArray[np.float64],
-    first_kept: Sequence[int],
-    starts: Sequence[int],
-    n: int,
-    calibrations: Sequence[str],
+    spans: Sequence[tuple[float, float]], starts: Sequence[int], n: int, calibrations: Sequence[str]
 ) -> tuple[Appearance, ...]:
     found = []
     for number, start in enumerate(starts):
-        last = number + 1 == len(starts)
-        stop = n if last else starts[number + 1]
-        own = times[first_kept[number] : len(times) if last else first_kept[number + 1]]
-        first_s, last_s = (float(own[0]), float(own[-1])) if len(own) else (NAN, NAN)
+        stop = n if number + 1 == len(starts) else starts[number + 1]
         name = calibrations[number] if number < len(calibrations) else "n/a"
-        found.append(Appearance(start, max(stop - start, 0), first_s, last_s, name))
+        found.append(Appearance(start, max(stop - start, 0), *spans[number], name))
     return tuple(found)

@@ -68,12 +68,12 @@ def certify_stream(
         The budget; by default that of the protocol in the file.
     """
     node = file["streams"][key]
-    times = node["times"][:] if times_s is None else times_s
+    times = node["times"] if times_s is None else times_s
     starts = [int(row["start_index"]) for row in node["segments"][:]] or [0]
     budget = alignment if alignment is not None else alignment_of(file)
     return certify(
         info,
-        node["timestamps"][:],
+        node["timestamps"],
         np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]]),
         times_s=times,
         received=node["received"][:] if "received" in node else None,
@@ -160,7 +160,7 @@ def _object(text: str) -> dict[str, Any]:
 def calibration_names(
     file: h5py.File,
     info: StreamInfo,
-    times_s: npt.NDArray[np.float64],
+    times_s: npt.NDArray[np.float64] | h5py.Dataset,
     starts: Sequence[int],
 ) -> list[str]:
     """Return the calibration that each appearance of a gaze stream was made with, ``n/a`` if unknown.

@@ -8,7 +8,6 @@ import sqlite3
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,21 +18,22 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 
 from duchenne import __version__
+from duchenne.recorder.session_command import RUN_EXAMPLE, run, run_session
 from duchenne.recorder.video_command import video
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from duchenne.recorder.recording import Recording
+__all__ = ["app", "run_session"]
 
 app = typer.Typer(no_args_is_help=True)
+app.command(epilog=RUN_EXAMPLE)(run)
 app.command(epilog="Example: duchenne video P01.h5 --out P01.mp4")(video)
 
 
@@ -52,137 +52,6 @@ def _bar(description: str) -> Iterator[Callable[[int, int], None]]:
     ) as progress:
         task = progress.add_task(description, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@app.command(
-    epilog="Example: duchenne run demo --participant P01 --eyetracker simulated --camera simulated"
-)
-def run(
-    protocol: Annotated[str, typer.Argument(help="Library name or path of a protocol file.")],
-    participant: Annotated[str, typer.Option(help="Pseudonymous label, such as P01.")],
-    session: Annotated[str, typer.Option(help="Session label.")] = "01",
-    run_label: Annotated[
-        str | None, typer.Option("--run", help="Run label, for repeats; 01 if not given.")
-    ] = None,
-    study: Annotated[Path, typer.Option(help="Study folder.")] = Path("study"),
-    eyetracker: Annotated[
-        str,
-        typer.Option(
-            help="A source (`duchenne sources list`), `lsl` for one already streaming, or `none`."
-        ),
-    ] = "lsl",
-    camera: Annotated[
-        str, typer.Option(help="Device number or path, film path, `simulated`, or `none`.")
-    ] = "0",
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A further source to start and record, as NAME or NAME:key=value,key=value, such as "
-            "photodiode:port=/dev/ttyACM0; repeatable.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the schedule; derived if not given.")
-    ] = None,
-    headless: Annotated[
-        bool, typer.Option("--headless", help="Virtual screen; the simulated participant answers.")
-    ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on at the next trial of a session that broke off, as a new run."
-        ),
-    ] = False,
-    pilot: Annotated[
-        bool, typer.Option("--pilot", help="A try: never enters the study's summaries.")
-    ] = False,
-    replaces: Annotated[
-        str | None,
-        typer.Option(help="Participant whose number in the counterbalancing this one inherits."),
-    ] = None,
-    blind: Annotated[
-        bool, typer.Option("--blind", help="Tell the operator no stimulus and no condition.")
-    ] = False,
-) -> None:
-    """Run a participant session: show, record, seal. Keys: p pause, s skip, c calibrate, a abort."""
-    from duchenne.protocols.displays.virtual import has_display
-    from duchenne.protocols.labels import check_label
-    from duchenne.recorder.devices import ExtraSource
-    from duchenne.recorder.session_plan import Wish, plan
-
-    labels = {
-        "participant": participant,
-        "session": session,
-        "run": run_label,
-        "replaces": replaces,
-    }
-    for kind, label in labels.items():
-        if label is not None:
-            check_label(kind, label)
-    if (
-        camera.isdigit() is False
-        and camera not in {"simulated", "none"}
-        and not Path(camera).exists()
-    ):
-        raise UsageError(f"camera {camera}: no such device or film. Try --camera simulated or 0.")
-    extras = tuple(ExtraSource.parse(text) for text in source or ())
-    wish = Wish(
-        protocol, participant, session, run_label, study, seed, resume, pilot, blind, replaces
-    )
-    request = plan(wish)
-    if not headless and not has_display():
-        headless = True
-        typer.echo(
-            "No display: using a virtual screen; the simulated participant answers.", err=True
-        )
-    request = replace(
-        request, eyetracker=eyetracker, camera=camera, sources=extras, headless=headless
-    )
-    run_session(request)
-
-
-def run_session(request: Any) -> Path:
-    """Run a session with progress on the console; print the audit; return the session file.
-
-    Parameters
-    ----------
-    request : duchenne.recorder.session.SessionRequest
-
-    Raises
-    ------
-    DuchenneError
-        If the session could not start, or was aborted (what was recorded is kept and named).
-    """
-    from duchenne.recorder.operator_keys import OperatorKeys
-    from duchenne.recorder.recording import Recording
-    from duchenne.recorder.session import SessionRunner
-    from duchenne.recorder.session_summary import summary_lines
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("starting the sources, the recorder and the display", total=None)
-
-        def on_step(step: int, of: int, label: str) -> None:
-            progress.update(task, completed=step, total=of or None, description=label)
-
-        def tell(line: str) -> None:
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-        with OperatorKeys(tell=tell) as keys:
-            outcome = SessionRunner(request, tell=tell, on_step=on_step, commands=keys.poll).run()
-    with Recording.open(outcome.session_file) as recording:
-        _print_audit(recording, console, names=not request.blind)
-        for line in summary_lines(recording):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if outcome.aborted:
-        raise DuchenneError(
-            f"the session was aborted; what was recorded is in {outcome.session_file}"
-        )
-    typer.echo(f"Recorded {outcome.session_file}")
-    return outcome.session_file
 
 
 @app.command(epilog="Example: duchenne record --out P01.h5 --require Gaze --duration 60")
@@ -214,6 +83,10 @@ def record(
             hidden=True,
         ),
     ] = False,
+    notes: Annotated[
+        bool,
+        typer.Option("--notes", help="Take rows of the log from the input.", hidden=True),
+    ] = False,
     keep_journal: Annotated[
         bool, typer.Option("--keep-journal", help="Keep it after sealing.")
     ] = False,
@@ -224,9 +97,10 @@ def record(
     """Record LSL streams until SIGINT or SIGTERM, then seal the session file."""
     from duchenne.recorder.devices import check_predicate
     from duchenne.recorder.engine import Engine
-    from duchenne.recorder.journal import Journal, JournalWriteError
+    from duchenne.recorder.journal import JournalWriteError
     from duchenne.recorder.journal_format import journal_path_for
     from duchenne.recorder.lsl_config import hasten_discovery
+    from duchenne.recorder.noted_journal import NotedJournal, listen
 
     hasten_discovery()
     if out.suffix != ".h5":
@@ -237,13 +111,17 @@ def record(
     for predicate in stream or []:
         check_predicate(predicate)
     stop = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # also where a shell has set them to be ignored
+    # Also where a shell has set them to be ignored; Windows has SIGBREAK for the second and third.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stop.set())
     journal_path = journal_path_for(out)
+    is_new = not journal_path.exists()
     engine: Engine | None = None
     try:
-        with Journal.create(journal_path, facts, fsync=fsync) as journal:
+        with NotedJournal.create(journal_path, facts, fsync=fsync) as journal:
+            if notes and isinstance(journal, NotedJournal):
+                listen(sys.stdin.fileno(), journal.note)
             engine = Engine(
                 journal,
                 stream or [],
@@ -254,11 +132,11 @@ def record(
             )
             typer.echo(f"Recording to {journal_path}; end with Ctrl-C.", err=True)
             engine.run(stop, duration_s=duration)
-    except JournalWriteError:
-        raise  # what it holds is kept, whatever it is worth
     except DuchenneError as refusal:
-        if engine is None or engine.started:
-            raise
+        if engine is None and is_new:
+            _drop_half_made(journal_path)
+        if isinstance(refusal, JournalWriteError) or engine is None or engine.started:
+            raise  # what the journal holds is kept, whatever it is worth
         kept = _settle_unstarted(journal_path, discard=discard_unstarted)
         raise DuchenneError(f"{refusal} {kept}".rstrip()) from refusal
     if not engine.started:
@@ -302,6 +180,20 @@ def _settle_unstarted(journal: Path, *, discard: bool) -> str:
         return f"What arrived while waiting is kept: run `duchenne recover {journal}`."
     remove_journal(journal)
     return ""
+
+
+def _drop_half_made(journal: Path) -> None:
+    """Remove a journal that could not be made, e.g. on a full disk: it would only block its name."""
+    from duchenne.recorder.archive import remove_journal
+    from duchenne.recorder.ending import journal_state
+    from duchenne.recorder.lock import locked
+
+    with (
+        suppress(DuchenneError, OSError),
+        locked(journal),
+    ):  # one that somebody records is left alone
+        if not journal_state(journal):
+            remove_journal(journal)
 
 
 def _tell_operator(line: str) -> None:
@@ -368,15 +260,3 @@ def inspect(
             show(recording, findings, page_console())
     if verdict_of(findings) == "fail":
         raise typer.Exit(1)
-
-
-def _print_audit(recording: Recording, console: Console, *, names: bool = True) -> None:
-    """Print what was found; without `names`, nothing that tells a stimulus or a block."""
-    from duchenne.recorder.audit import audit
-    from duchenne.recorder.inspection import show_findings
-
-    findings = audit(recording)
-    shown = [finding for finding in findings if names or finding.about != "markers"]
-    show_findings(shown, console)
-    if len(shown) < len(findings):
-        console.print("findings on the markers are hidden (--blind): `duchenne inspect` shows them")

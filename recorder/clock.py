@@ -1,7 +1,7 @@
 """One clock: from the stamps of many senders to the recorder's LSL clock.
 
-Stamps are never changed in the file. What is here derives, on reading, ``times`` from the stamps and the
-clock offsets measured while recording, and can be done again with other settings.
+Stamps are never changed in the file. What is here maps them with the clock offsets measured while recording;
+:mod:`duchenne.recorder.derivation` makes the ``times`` of a stream of it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.recorder.dejitter import dejitter
 from duchenne.recorder.drift import bending_line, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
@@ -25,8 +22,6 @@ __all__ = [
     "ClockSettings",
     "OffsetSegment",
     "correct",
-    "dejitter",
-    "derive_times",
     "fit_offsets",
 ]
 
@@ -214,52 +209,6 @@ def _sigma(round_trip_s: Floats) -> Floats:
     return np.asarray(base + np.maximum(known - fastest, 0) / 2)
 
 
-def derive_times(
-    timestamps: Floats,
-    measurements: Floats,
-    *,
-    nominal_srate_hz: float,
-    can_drop_samples: bool,
-    received: Floats | None = None,
-    starts: Sequence[int] = (),
-    settings: ClockSettings = DEFAULT,
-) -> tuple[Floats, str]:
-    """Derive the times of one stream.
-
-    Parameters
-    ----------
-    timestamps : ndarray, shape (n,)
-        As received.
-    measurements : ndarray, shape (m, 2) or (m, 3)
-        As for :func:`fit_offsets`.
-    nominal_srate_hz : float
-        0 for an irregular stream.
-    can_drop_samples : bool
-        As cameras do; such a stream is not dejittered unless the settings say so.
-    received : ndarray, shape (c, 2), optional
-        As for :func:`correct`.
-    starts : sequence of int
-        Index of the first sample of each appearance.
-    settings : ClockSettings
-
-    Returns
-    -------
-    times_s : ndarray, shape (n,)
-        Seconds on the recorder's clock.
-    method : str
-        What was done, in words.
-    """
-    segments = fit_offsets(measurements, settings)
-    which = _segment_of_each(timestamps, segments, received)
-    times = correct(timestamps, segments, received)
-    method = "clock offsets" if settings.use_offsets else "stamps as received"
-    if not (settings.smooth if settings.smooth is not None else not can_drop_samples):
-        return times, method
-    stepped = np.flatnonzero(np.diff(which)) + 1
-    smooth = dejitter(times, nominal_srate_hz, boundaries=(*starts, *stepped.tolist()))
-    return smooth, f"{method}, dejittered"
-
-
 def correct(
     timestamps: Floats,
     segments: tuple[OffsetSegment, ...],
@@ -283,9 +232,15 @@ def correct(
         Seconds on the recorder's clock; NaN where the stamp is.
     """
     stamps = np.asarray(timestamps, dtype=np.float64)
+    return mapped(stamps, segments, segment_of_each(stamps, segments, received))
+
+
+def mapped(
+    stamps: Floats, segments: tuple[OffsetSegment, ...], which: npt.NDArray[np.intp]
+) -> Floats:
+    """Map stamps with the segment that each belongs to."""
     if len(segments) == 1:
         return np.asarray(stamps + segments[0].at(stamps))
-    which = _segment_of_each(stamps, segments, received)
     times = np.full(len(stamps), np.nan)
     for number, segment in enumerate(segments):
         own = which == number
@@ -293,14 +248,14 @@ def correct(
     return times
 
 
-def _segment_of_each(
+def segment_of_each(
     stamps: Floats, segments: tuple[OffsetSegment, ...], received: Floats | None
 ) -> npt.NDArray[np.intp]:
-    """Return which segment each sample belongs to."""
+    """Return which segment each sample belongs to, shape (n,); arguments as for :func:`correct`."""
     which = np.zeros(len(stamps), dtype=np.intp)
     if len(segments) == 1 or not len(stamps):
         return which
-    if received is None or not len(received):
+    if received is None or not len(received) or not (received[:, 1] > 0).all():  # 0: unknown
         return _by_order(stamps, segments)
     first = received[:, 0].astype(np.intp)
     stop = np.append(first[1:], len(stamps))

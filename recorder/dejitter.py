@@ -53,19 +53,32 @@ def dejitter(
         explained by one line (lost samples without a visible gap, a changing rate, stamps that go back)
         keeps its stamps: smoothing it would move samples in time.
     """
+    return dejittered(times_s, nominal_srate_hz, boundaries=boundaries)[0]
+
+
+def dejittered(
+    times_s: npt.NDArray[np.float64],
+    nominal_srate_hz: float,
+    *,
+    boundaries: tuple[int, ...] = (),
+) -> tuple[npt.NDArray[np.float64], int]:
+    """Do as :func:`dejitter`, and return also how many samples lie on lines now."""
     times = np.array(times_s, dtype=np.float64)
-    if nominal_srate_hz <= 0 or len(times) < MIN_SAMPLES:
-        return times
+    if not 0 < nominal_srate_hz < np.inf or len(times) < MIN_SAMPLES:
+        return times, 0
     period = 1 / nominal_srate_hz
     steps = np.diff(times)
     gaps = np.flatnonzero(~(np.abs(steps - period) <= max(GAP_PERIODS * period, MIN_GAP_S))) + 1
     inner = np.clip(np.asarray(boundaries, dtype=np.intp), 0, len(times))
     shifts = _single_losses(times, steps, period)
     edges = np.unique(np.concatenate([[0], gaps, shifts, inner, [len(times)]]))
+    n_replaced = 0
     for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if stop - start >= MIN_SAMPLES:
-            times[start:stop] = _line_through(times[start:stop], period)
-    return times
+        line = _line_through(times[start:stop], period) if stop - start >= MIN_SAMPLES else None
+        if line is not None:
+            times[start:stop] = line
+            n_replaced += stop - start
+    return times, n_replaced
 
 
 def _single_losses(
@@ -91,8 +104,10 @@ def _single_losses(
     return np.asarray(found, dtype=np.intp)
 
 
-def _line_through(times: npt.NDArray[np.float64], period_s: float) -> npt.NDArray[np.float64]:
-    """Return the line through equidistant stamps, or the stamps where no line explains them.
+def _line_through(
+    times: npt.NDArray[np.float64], period_s: float
+) -> npt.NDArray[np.float64] | None:
+    """Return the line through equidistant stamps, None where no line explains them.
 
     Medians of the residuals over 0.1 s (ten samples at least) must stay within half a period, and must not
     shift by more than 0.6 periods, or within what the jitter itself lets them scatter: samples lost
@@ -101,7 +116,7 @@ def _line_through(times: npt.NDArray[np.float64], period_s: float) -> npt.NDArra
     index = np.arange(len(times), dtype=np.float64)
     rate = float(times[-1] - times[0]) / (len(times) - 1)
     if not np.isfinite(rate) or abs(rate / period_s - 1) > MAX_RATE_ERROR:
-        return times
+        return None
     ideal = rate * index
     wobble = times - times[0] - ideal
     spread = 1.4826 * float(np.median(np.abs(np.diff(wobble)))) / np.sqrt(2)
@@ -110,7 +125,7 @@ def _line_through(times: npt.NDArray[np.float64], period_s: float) -> npt.NDArra
     sigma = np.full(len(x), max(spread, 1e-6))
     knots, values = bending_line(x, y, sigma, knot_s=KNOT_S, bend_ppm=BEND_PPM)
     line = times[0] + ideal + evaluate(ideal, knots, values)
-    return line if _explains(times - line, period_s) else times
+    return line if _explains(times - line, period_s) else None
 
 
 def _blocks(

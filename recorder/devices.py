@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FIND_TRACKER_S = 3.0
-DISPLAY_STREAMS = ("Markers", "ShownFrames")
+DISPLAY_STREAMS = ("Markers", "ShownFrames", "Display")
+"""Names that no device may take: the last one would make the display's source id its own."""
+OF_SESSION = ("source_id", "markers_source_id")
+"""Options of sources that a session sets, because it depends on them."""
 
 
 @dataclass(frozen=True)
@@ -77,28 +80,81 @@ class ExtraSource:
         {'delay_s': '0.05'}
         """
         name, _, rest = text.partition(":")
-        settings = {}
-        for pair in filter(None, rest.split(",")):
-            key, equals, value = pair.partition("=")
-            if not equals or not key.strip():
-                raise UsageError(
-                    f"--source {text}: write it as NAME or NAME:key=value,key=value, for example "
-                    "--source microphone:mode=audio"
-                )
-            settings[key.strip().replace("-", "_")] = value.strip()
-        create_source(name, "check", settings)  # takes its options and opens nothing
+        try:
+            settings = parse_settings(list(filter(None, rest.split(","))), "--source")
+        except UsageError:
+            raise UsageError(
+                f"--source {text}: write it as NAME or NAME:key=value,key=value, for example "
+                "--source microphone:mode=audio"
+            ) from None
+        check_settings(name, settings, "--source")
         return cls(name, settings)
 
     @property
-    def options(self) -> frozenset[str]:
-        """Names of the options that the source has."""
-        return frozenset(load_source(self.name).Options.model_fields)
-
-    @property
     def stream(self) -> str | None:
-        """Name of its stream; None where the source has no option ``name``."""
-        field = load_source(self.name).Options.model_fields.get("name")
-        return self.settings.get("name", field.default) if field is not None else None
+        """Name of its stream; None where it is not known beforehand."""
+        return stream_of(self.name, self.settings)
+
+
+def parse_settings(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Read options of a source, each written ``key=value``; of a key that is given twice the last counts.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    option : str
+        Of the command line, for the message.
+
+    Raises
+    ------
+    UsageError
+        One is not written so.
+
+    Examples
+    --------
+    >>> parse_settings(["rate-hz=600", "address=tobii-prp://a=b"], "--set")
+    {'rate_hz': '600', 'address': 'tobii-prp://a=b'}
+    """
+    settings = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{option} {text}: write it as key=value, e.g. {option} seed=1.")
+        settings[key.strip().replace("-", "_")] = value.strip()
+    return settings
+
+
+def check_settings(
+    source: str, settings: Mapping[str, str], option: str, own: Mapping[str, str] | None = None
+) -> None:
+    """Refuse options that a source does not have, or that the session itself sets; opens nothing.
+
+    Parameters
+    ----------
+    source : str
+    settings : mapping of str to str
+        As given.
+    option : str
+        Of the command line, for the message.
+    own : mapping of str to str, optional
+        What the session adds so that the source has all it needs.
+
+    Raises
+    ------
+    UsageError
+        Unknown source or option, a value that does not fit, or an option of the session.
+    """
+    for key in OF_SESSION:
+        if key in settings:
+            raise UsageError(f"{option} {key}: the session itself sets it; leave it out.")
+    create_source(source, "check", {**(own or {}), **settings})
+
+
+def stream_of(source: str, settings: Mapping[str, str]) -> str | None:
+    """Return the name of a source's stream; None where it is not known beforehand."""
+    field = load_source(source).Options.model_fields.get("name")
+    name = None if field is None else settings.get("name", field.default)
+    return str(name) if name else None
 
 
 def check_streams_differ(devices: Sequence[Device]) -> None:

@@ -29,6 +29,8 @@ TOGETHER_AGAIN_AFTER_S = 10.0
 BEHIND_S = 1.0
 MAX_HELD_BYTES = 256 << 20
 MAX_MERGED_BYTES = 4 << 20
+MAX_MERGED_S = 0.5
+"""Chunks that came further apart keep their own times of arrival, which tell where a clock stepped."""
 TEXT_OVERHEAD_BYTES = 64
 
 
@@ -67,6 +69,7 @@ def merged(results: Sequence[Drained]) -> Iterator[Drained]:
             drained.samples is None
             or drained.inlet is not group[0].inlet
             or size > MAX_MERGED_BYTES
+            or drained.received_s - group[0].received_s > MAX_MERGED_S
         ):
             yield _joined(group)
             group.clear()
@@ -109,10 +112,14 @@ class Drainer:
     ----------
     slow : SimpleQueue of int
         Streams whose visit took long, by number.
+    failures : SimpleQueue of str
+        Streams that could not be visited and why, once for each stream; it is tried again.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.slow: SimpleQueue[int] = SimpleQueue()
+        self.failures: SimpleQueue[str] = SimpleQueue()
+        self._told_failed: set[int] = set()
         self._tell = tell
         self._drained: list[Drained] = []
         self._held_bytes = 0
@@ -132,11 +139,13 @@ class Drainer:
         with self._lock:
             self._common.inlets[stream_id] = inlet
 
-    def remove(self, stream_id: int) -> None:
-        """Stop draining an inlet."""
+    def end(self, stream_id: int) -> None:
+        """Stop draining an inlet whose outlet died; it counts as lost behind all that it brought."""
         with self._lock:
             for crew in self._crews:
-                crew.inlets.pop(stream_id, None)
+                inlet = crew.inlets.pop(stream_id, None)
+                if inlet is not None:
+                    self._drained.append(Drained(stream_id, inlet, pylsl.local_clock()))
 
     @property
     def held_bytes(self) -> int:
@@ -195,6 +204,12 @@ class Drainer:
                 if crew.inlets.get(stream_id) is inlet:
                     del crew.inlets[stream_id]
             self._put(Drained(stream_id, inlet, pylsl.local_clock(), n_lost=error.n_lost), 0)
+        except Exception as error:  # noqa: BLE001 -- whatever one stream does, the others are recorded
+            if stream_id not in self._told_failed:
+                self._told_failed.add(stream_id)
+                self.failures.put(
+                    f"{inlet.info.name} cannot be read: {type(error).__name__}: {error}"
+                )
 
     def _put(self, drained: Drained, size: int) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from duchenne.recorder.journal_reader import JournalReader
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from typing_extensions import Self
@@ -31,7 +31,8 @@ POLL_INTERVAL_S = 0.1
 class Interrupts:
     """Ctrl-C while a session runs: the first ends it, later ones do not disturb how it ends.
 
-    Works in the main thread; elsewhere, where no signals arrive, it does nothing.
+    SIGTERM, and Ctrl-Break on Windows, count as Ctrl-C. Works in the main thread; elsewhere, where no
+    signals arrive, it does nothing.
 
     Attributes
     ----------
@@ -43,23 +44,47 @@ class Interrupts:
 
     ending: bool = False
     again: bool = False
-    _before: Any = field(default=None, repr=False)
+    _before: dict[int, Any] = field(default_factory=dict, repr=False)
+    _holding: bool = field(default=False, repr=False)
+    _pending: bool = field(default=False, repr=False)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._on_signal)
+            self._before = {n: signal.signal(n, self._on_signal) for n in ending_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let what is done here be done as a whole: Ctrl-C counts when it is over."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._pending:
+            self._pending = False
+            self._on_signal()
 
     def _on_signal(self, *_: object) -> None:
         if self.ending:
             self.again = True  # told by whoever waits: a signal handler must not print
             return
+        if self._holding:
+            self._pending = True
+            return
         self.ending = True
         raise KeyboardInterrupt
+
+
+def ending_signals() -> list[int]:
+    """Return the signals that end a process in good order on this system."""
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    return [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
 
 
 def journal_state(journal: Path) -> str:

@@ -115,9 +115,7 @@ class Engine:
             time.sleep(LAST_DRAIN_S)  # for what is in flight
         finally:
             try:
-                self._register(threads, last=True)
-                threads.drainer.close()
-                self._store(threads)
+                self._take_in_the_rest(threads)
                 self.journal.set_meta(stopped_lsl_s=pylsl.local_clock())
                 self._commit_last()
             finally:
@@ -125,6 +123,16 @@ class Engine:
                 threads.finder.close()
                 for track in self._tracks.values():
                     track.inlet.close()
+
+    def _take_in_the_rest(self, threads: _Threads) -> None:
+        """Put all that has arrived into the journal, however much waits there for the disk."""
+        try:
+            self._register(threads, last=True)
+            self._store(threads, last=True)
+            self._register(threads, last=True)  # what replaces a stream that was given up just now
+        finally:
+            threads.drainer.close()
+        self._store(threads, last=True)
 
     def _loop(self, threads: _Threads, stop: threading.Event, duration_s: float | None) -> None:
         begun = started_s = time.monotonic()
@@ -219,14 +227,18 @@ class Engine:
                 )
                 if verdict is None:
                     continue
-                for track in rivals:
-                    if track.inlet.info.uid == verdict:
-                        threads.drainer.remove(track.stream_id)
-                        self._forget(track, 0, threads)
+                gone = [track for track in rivals if track.inlet.info.uid == verdict]
+                for track in gone:
+                    threads.drainer.end(track.stream_id)
+                if gone:
+                    continue  # until what the old one brought is stored, and it counts as lost
             self._arrivals.remove(arrival)
             self._admit(arrival, threads)
         for failure in taken_from(threads.finder.failures):
             self._log("open failed", failure)
+        for failure in taken_from(threads.drainer.failures):
+            self._log("drain failed", failure)
+            self.tell(f"stream {failure}")
         for stream_id in taken_from(threads.drainer.slow):
             if stream_id in self._tracks:
                 self._log("slow", f"{self._tracks[stream_id].inlet.info.name}: drained on its own")
@@ -246,9 +258,9 @@ class Engine:
         threads.drainer.add(stream_id, inlet)
         threads.probe.add(stream_id, inlet)
 
-    def _store(self, threads: _Threads) -> None:
+    def _store(self, threads: _Threads, *, last: bool = False) -> None:
         """Put into the journal what the other threads have brought."""
-        if self.journal.pending_bytes < MAX_PENDING_BYTES:
+        if last or self.journal.pending_bytes < MAX_PENDING_BYTES:
             results = threads.drainer.results()
             if results and pylsl.local_clock() - results[0].received_s > BEHIND_S:
                 late_s = pylsl.local_clock() - results[0].received_s

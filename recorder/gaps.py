@@ -75,17 +75,15 @@ class Count:
     restarts: int
 
 
-def period_of(times_s: npt.NDArray[np.float64], nominal_srate_hz: float) -> float:
+def period_of(usual_s: float, nominal_srate_hz: float) -> float:
     """Return the interval at which a regular stream delivers, seconds; NaN for an irregular one.
 
-    The longer of the declared and the median one: a camera that halves its rate in the dark has not lost
-    every other frame.
+    The longer of the declared and the median one (`usual_s`): a camera that halves its rate in the
+    dark has not lost every other frame.
     """
-    if nominal_srate_hz <= 0:
+    if not 0 < nominal_srate_hz < np.inf:
         return float("nan")
-    steps = np.diff(times_s)
-    usual = float(np.median(steps)) if steps.size else 0.0
-    return max(1 / nominal_srate_hz, usual)
+    return max(1 / nominal_srate_hz, usual_s)
 
 
 def find_gaps(

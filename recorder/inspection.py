@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from duchenne.recorder.findings import verdict_of
+from duchenne.recorder.recorded_stream import damage_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,11 @@ def content_of(recording: Recording, findings: Sequence[Finding]) -> dict[str, A
         ``file``, ``verdict``, ``attributes``, ``streams`` (the certificates, and the type of each),
         ``calibrations`` and ``audit``.
     """
+    with damage_told(recording.path):
+        return _content_of(recording, findings)
+
+
+def _content_of(recording: Recording, findings: Sequence[Finding]) -> dict[str, Any]:
     start = recording.start_lsl_s
     certificates = recording.certificate
     return {
@@ -68,6 +74,11 @@ def page_console() -> Console:
 
 def show(recording: Recording, findings: Sequence[Finding], console: Console) -> None:
     """Print a session: its labels, the streams, gaps, what was found, and the verdict."""
+    with damage_told(recording.path):
+        _show(recording, findings, console)
+
+
+def _show(recording: Recording, findings: Sequence[Finding], console: Console) -> None:
     facts = [f"{name} {recording.attrs.get(name) or '–'}" for name in FACTS]
     console.print(Text(recording.path.name, style="bold"), soft_wrap=True)
     console.print(
@@ -141,7 +152,7 @@ def _show_gaps(
 def _show_calibrations(
     key: str, certificate: StreamCertificate, recording: Recording, console: Console
 ) -> None:
-    if recording.streams[key].info.type != "Gaze":
+    if key not in recording.streams or recording.streams[key].info.type != "Gaze":
         return
     for number, part in enumerate(certificate.segments, start=1):
         which = f" segment {number}" if len(certificate.segments) > 1 else ""

@@ -39,6 +39,16 @@ if TYPE_CHECKING:
 
 CHECKPOINT_INTERVAL_S = 2.0
 
+_ROW_ERRORS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    ValueError,
+    OverflowError,
+)
+"""What SQLite raises over a value, not over the disk: to try again would refuse all that comes after."""
+
 _SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE streams(id INTEGER PRIMARY KEY, group_name TEXT UNIQUE NOT NULL, info TEXT NOT NULL);
@@ -107,15 +117,13 @@ class Journal:
         DuchenneError
             If the file exists or its folder cannot be written.
         """
-        if path.exists():
-            raise DuchenneError(
-                f"{path} already exists: an earlier recording was not sealed. "
-                f"Run `duchenne recover {path}` or choose another name."
-            )
+        _refuse_another(path)
         lock = JournalLock(path)
+        connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
+            _refuse_another(path)  # it may have come before the lock was ours
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA page_size=8192")
             connection.execute("PRAGMA journal_mode=WAL")
@@ -124,8 +132,12 @@ class Journal:
             # In one transaction, the mark last: a file with the mark is whole.
             mark = f"PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID};"
             connection.executescript("BEGIN;" + _SCHEMA + mark + "COMMIT;")
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, DuchenneError) as error:
+            if connection is not None:
+                connection.close()
             lock.release()
+            if isinstance(error, DuchenneError):
+                raise
             raise DuchenneError(f"cannot write {path}: {error}. Choose another folder.") from error
         journal = cls(path, connection, lock)
         journal.set_meta(**meta)
@@ -221,6 +233,8 @@ class Journal:
         """Store one clock measurement: `offset_s` added to the sender's time gives the recorder's."""
         uncertainty = -1.0 if np.isnan(uncertainty_s) else uncertainty_s
         values = (stream_id, time_s, offset_s, uncertainty)
+        if not np.isfinite(values).all():
+            return  # it says nothing, and SQLite has no NaN
         self._add("INSERT INTO clock_offsets VALUES (?, ?, ?, ?)", *values)
 
     def log(self, time_s: float, kind: str, detail: str) -> None:
@@ -254,13 +268,22 @@ class Journal:
         """Put what waits on the disk in one transaction, or nothing of it."""
         try:
             self._connection.execute("BEGIN")
-            for statement, values in self._pending:
-                self._connection.execute(statement, values)
+            refused = [text for row in self._pending if (text := self._insert(*row))]
+            for text in refused:
+                self._insert("INSERT INTO log VALUES (0, 'refused', ?)", (text,))
             self._connection.execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _insert(self, statement: str, values: tuple[Any, ...]) -> str | None:
+        """Insert one row; return what is wrong with a row that will never do, so that the rest is kept."""
+        try:
+            self._connection.execute(statement, values)
+        except _ROW_ERRORS as error:
+            return f"{statement.split('(', maxsplit=1)[0].strip()}: {type(error).__name__}: {error}"
+        return None
 
     def sample_count(self, stream_id: int) -> int:
         """Return how many samples of a stream were appended."""
@@ -296,14 +319,32 @@ class Journal:
 
     def _checkpoint_loop(self) -> None:
         self._reserve.take()  # here, since it may take a second on a slow disk
-        connection = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            while not self._stop.wait(CHECKPOINT_INTERVAL_S):
-                # A full disk or a busy reader shows at the next commit; here it only waits.
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
+        connection: sqlite3.Connection | None = None
+        where = (
+            f"{self.path.resolve().as_uri()}?mode=rw"  # never a new file where it was moved away
+        )
+        while not self._stop.wait(CHECKPOINT_INTERVAL_S):
+            # A full disk, a busy reader or a lost folder shows at the next commit; here it only waits.
+            with contextlib.suppress(sqlite3.Error):
+                connection = connection or sqlite3.connect(where, uri=True, isolation_level=None)
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        if connection is not None:
             connection.close()
+
+
+def _refuse_another(path: Path) -> None:
+    """Refuse a journal that is there, also one of which only the log is left: SQLite would delete that."""
+    if path.exists():
+        raise DuchenneError(
+            f"{path} already exists: an earlier recording was not sealed. "
+            f"Run `duchenne recover {path}` or choose another name."
+        )
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise DuchenneError(
+            f"{log} holds the end of a recording whose {path.name} is gone: put that back beside it and "
+            "run `duchenne recover`, or choose another name."
+        )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

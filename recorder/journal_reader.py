@@ -19,6 +19,7 @@ from duchenne.recorder.journal_format import (
     decode,
     text_checksum,
 )
+from duchenne.recorder.log_check import is_journal
 from duchenne.recorder.streams import StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy.typing as npt
+
+
+DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading damaged pages raises; the latter where SQLite's own message quotes them."""
+
+
+MAX_SKIPPED = 20_000
+"""So many chunks are looked for behind damage where it is not known how many there are."""
 
 
 class JournalReader:
@@ -52,12 +61,14 @@ class JournalReader:
             self._connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None
             )
+            self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
             (application,) = self._connection.execute("PRAGMA application_id").fetchone()
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         except sqlite3.OperationalError as error:
             raise DuchenneError(f"{path} cannot be read now: {error}.") from error
-        except sqlite3.DatabaseError as error:
-            raise DuchenneError(f"{path} is not a Duchenne journal ({error}).") from error
+        except DAMAGE as error:
+            what = "is damaged" if is_journal(path) else "is not a Duchenne journal"
+            raise DuchenneError(f"{path} {what} ({error}).") from error
         if application != APPLICATION_ID:
             self._connection.close()
             raise DuchenneError(
@@ -135,11 +146,12 @@ class JournalReader:
         return list(self._intact(query, "log of the recording"))
 
     def counts(self) -> dict[int, int]:
-        """Return the number of committed samples of each stream; empty if the file is damaged."""
+        """Return the number of committed samples of each stream; empty, and noted, if that is damaged."""
         try:
             rows = self._connection.execute("SELECT stream, SUM(n) FROM chunks GROUP BY stream")
             return dict(rows.fetchall())
-        except sqlite3.DatabaseError:
+        except DAMAGE as error:
+            self._note(f"numbers of samples: {error}")
             return {}
 
     def last_received_s(self) -> dict[int, float]:
@@ -172,7 +184,7 @@ class JournalReader:
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             self._note(f"{what}: {error}")
 
     def _note(self, damage: str) -> None:
@@ -182,16 +194,20 @@ class JournalReader:
     def _rows(self, stream: StoredStream) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a stream, going on behind pages that cannot be read."""
         columns = "id, n, received_s, timestamps, data, lengths, crc"
-        last = 0
+        last, table = 0, "chunks"
         while True:
             try:
                 for row in self._connection.execute(
-                    f"SELECT {columns} FROM chunks WHERE stream=? AND id>? ORDER BY id",  # noqa: S608
+                    f"SELECT {columns} FROM {table} WHERE stream=? AND id>? ORDER BY id",  # noqa: S608
                     (stream.id, last),
                 ):
                     last = row[0]
                     yield row
-            except sqlite3.DatabaseError as error:
+            except DAMAGE as error:
+                if table == "chunks":  # perhaps only the index is damaged
+                    table = "chunks NOT INDEXED"
+                    self._note(f"index of chunks, or chunks: {error}")
+                    continue
                 following = self._next_readable(last)
                 self.damaged.append(f"stream {stream.info.name} behind chunk {last}: {error}")
                 if following is None:
@@ -202,13 +218,14 @@ class JournalReader:
 
     def _next_readable(self, last: int) -> int | None:
         """Return the first chunk behind `last` that can be read again, None if there is none."""
-        with contextlib.suppress(sqlite3.DatabaseError):
+        newest = last + MAX_SKIPPED
+        with contextlib.suppress(*DAMAGE):
             (newest,) = self._connection.execute("SELECT MAX(id) FROM chunks").fetchone()
-            for number in range(last + 2, (newest or 0) + 1):
-                with contextlib.suppress(sqlite3.DatabaseError):
-                    row = self._connection.execute(
-                        "SELECT length(data) FROM chunks WHERE id=?", (number,)
-                    ).fetchone()
-                    if row is not None:
-                        return number
+        for number in range(last + 2, (newest or 0) + 1):
+            with contextlib.suppress(*DAMAGE):
+                row = self._connection.execute(
+                    "SELECT length(data) FROM chunks WHERE id=?", (number,)
+                ).fetchone()
+                if row is not None:
+                    return number
         return None

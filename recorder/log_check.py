@@ -1,4 +1,4 @@
-"""Find damage in the write-ahead log of a journal, which SQLite itself takes for the log's end."""
+"""Find damage that SQLite does not tell: in the write-ahead log of a journal, and an end that is missing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,63 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.recorder.journal_format import APPLICATION_ID
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAGIC = b"SQLite format 3\0"
 MAX_CHECKED_BYTES = 64 << 20
+MAX_MENDED = 1000
+"""A header that tells of so many times more pages than there are is damaged itself."""
 _HEADER_BYTES = 32
 _FRAME_HEADER_BYTES = 24
 _MAGIC = (0x377F0682, 0x377F0683)
 _MASK = 0xFFFFFFFF
+
+
+def _header(journal: Path) -> bytes:
+    """Return the first 100 bytes of a journal, none where it is no journal of ours."""
+    with journal.open("rb") as file:
+        head = file.read(100)
+    (application,) = struct.unpack(">I", head[68:72]) if len(head) == 100 else (0,)
+    return head if head.startswith(MAGIC) and application == APPLICATION_ID else b""
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as a journal does, however damaged the rest is."""
+    try:
+        return bool(_header(path))
+    except OSError:
+        return False
+
+
+def mend_end(journal: Path) -> str | None:
+    """Fill up a journal whose end is missing with zeros, so that SQLite reads what is there.
+
+    Only where there is no write-ahead log, which would hold the rest.
+
+    Returns
+    -------
+    str or None
+        What is missing; None if nothing is.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read or changed.
+    """
+    log = journal.with_name(f"{journal.name}-wal")
+    head = _header(journal)
+    if not head or (log.exists() and log.stat().st_size):
+        return None
+    page_bytes, n_pages = struct.unpack(">H", head[16:18])[0], struct.unpack(">I", head[28:32])[0]
+    size, whole = journal.stat().st_size, (page_bytes if page_bytes > 1 else 65536) * n_pages
+    if not page_bytes or size >= whole or n_pages > MAX_MENDED * (size // page_bytes + 1):
+        return None
+    with journal.open("rb+") as file:
+        file.truncate(whole)
+    return f"end of the file: {whole - size} of {whole} bytes are missing"
 
 
 def damage_in_log(journal: Path) -> str | None:
@@ -29,7 +78,8 @@ def damage_in_log(journal: Path) -> str | None:
     journal : Path
     """
     try:
-        content = journal.with_name(f"{journal.name}-wal").read_bytes()[:MAX_CHECKED_BYTES]
+        with journal.with_name(f"{journal.name}-wal").open("rb") as log:
+            content = log.read(MAX_CHECKED_BYTES)
     except OSError:
         return None
     if len(content) < _HEADER_BYTES + _FRAME_HEADER_BYTES:

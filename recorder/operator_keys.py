@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import select
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 KEYS_HELP = "keys: p pause or go on, s skip this step, c calibrate, a abort with a reason"
 ENTER, ESCAPE, BACKSPACE = "\r\n", "\x1b", "\x7f\x08"
 SIMPLE = {"s": "skip", "c": "recalibrate"}
+READ_BYTES = 1024
+SEQUENCE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|O[ -~])")
+"""What arrow and function keys send: Escape and letters, which are then no keys of ours."""
+BEGUN = re.compile("\x1b(?:\\[[0-?]*[ -/]*|O)$")
 
 
 class OperatorKeys:
@@ -38,6 +45,9 @@ class OperatorKeys:
         self._fd = _standard_input() if fd is None else fd
         self._tell = tell
         self._before: list[Any] | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._begun = ""
+        self._gone = False
         self._paused = False
         self._reason: str | None = None
 
@@ -46,11 +56,12 @@ class OperatorKeys:
             import termios  # noqa: PLC0415 - POSIX only
             import tty  # noqa: PLC0415 - POSIX only
 
-            if self._fd >= 0 and os.isatty(self._fd):
-                self._before = termios.tcgetattr(self._fd)
-                tty.setcbreak(self._fd)  # single keys, but Ctrl-C stays Ctrl-C
-                self._tell(KEYS_HELP)
-        except (ImportError, OSError):
+            with suppress(OSError, termios.error):
+                if self._fd >= 0 and os.isatty(self._fd) and self._in_foreground():
+                    self._before = termios.tcgetattr(self._fd)
+                    tty.setcbreak(self._fd)  # single keys, but Ctrl-C stays Ctrl-C
+                    self._tell(KEYS_HELP)
+        except ImportError:
             self._before = None
         return self
 
@@ -58,22 +69,44 @@ class OperatorKeys:
         if self._before is not None:
             import termios  # noqa: PLC0415 - POSIX only
 
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+            # What was typed and not read, such as a reason that came too late, is not for the shell.
+            with suppress(OSError, termios.error):
+                if self._in_foreground():
+                    termios.tcsetattr(self._fd, termios.TCSAFLUSH, self._before)
             self._before = None
 
     def poll(self) -> list[str]:
         """Return the commands of the keys pressed since the last call; never waits."""
         commands: list[str] = []
-        while self._before is not None and select.select([self._fd], [], [], 0)[0]:
-            try:
-                text = os.read(self._fd, 64).decode("utf-8", "replace")
-            except OSError:
-                return commands
-            if not text:
-                return commands
-            for key in text:
-                commands += self._of(key)
+        try:
+            while (
+                self._before is not None
+                and not self._gone
+                and self._in_foreground()
+                and select.select([self._fd], [], [], 0)[0]
+            ):
+                data = os.read(self._fd, READ_BYTES)
+                if not data:
+                    return commands
+                for key in self._single(self._decoder.decode(data)):
+                    commands += self._of(key)
+        except (OSError, ValueError):
+            self._gone = True
         return commands
+
+    def _single(self, text: str) -> str:
+        """Return the single keys of what was read; a sequence that is not over waits for its end."""
+        text = SEQUENCE.sub("", self._begun + text)
+        begun = BEGUN.search(text)
+        self._begun = begun.group() if begun else ""
+        return text[: begun.start()] if begun else text
+
+    def _in_foreground(self) -> bool:
+        """Whether this process may use the terminal: one in the background would be stopped for it."""
+        try:
+            return os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError:  # not the terminal that controls us
+            return True
 
     def _of(self, key: str) -> list[str]:
         if self._reason is not None:

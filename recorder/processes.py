@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from duchenne.stimuli.errors import DuchenneError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KEPT_ERROR_LINES = 50
 STOP_TIMEOUT_S = 10.0
+KILL_TIMEOUT_S = 5.0
+READERS_TIMEOUT_S = 2.0
 POLL_INTERVAL_S = 0.05
 PREFIX = "duchenne: "
 
@@ -47,6 +49,8 @@ class Child:
         self._on_error_line = on_error_line
         self._lines: list[str] = []
         self._n_taken = 0
+        self._sending = threading.Lock()
+        self._swept = False
         self._errors: deque[str] = deque(maxlen=KEPT_ERROR_LINES)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "duchenne.cli", *arguments],
@@ -57,7 +61,7 @@ class Child:
             encoding="utf-8",
             errors="replace",
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            start_new_session=True,  # Ctrl-C reaches the session, which then ends its children in order
+            **_apart(),
         )
         self._readers = [
             self._reader(self._process.stdout, self._lines.append),
@@ -72,7 +76,15 @@ class Child:
     @property
     def exit_code(self) -> int | None:
         """Exit code, or None while it runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None and not self._swept:
+            self._swept = True
+            self._sweep()
+        return code
+
+    def said(self, line: str) -> bool:
+        """Whether the process has written this line to standard output."""
+        return line in self._lines
 
     def lines(self) -> list[str]:
         """Return the lines written to standard output since the last call."""
@@ -90,7 +102,7 @@ class Child:
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            if wanted in self._lines:
+            if self.said(wanted):
                 return
             if self.exit_code is not None:
                 raise DuchenneError(self.last_words())
@@ -106,22 +118,26 @@ class Child:
         if told:
             return told[-1]
         rest = [line for line in self._errors if line.strip()]
-        ending = f"{self.name} ended with code {self.exit_code}"
+        code = self.exit_code
+        ending = (
+            f"{self.name} still runs" if code is None else f"{self.name} ended with code {code}"
+        )
         return f"{ending}: {rest[-1].strip()}" if rest else ending
 
     def send(self, line: str) -> None:
-        """Write one line to the standard input of the process; nothing if it has ended."""
+        """Write one line to the standard input of the process, from any thread; nothing if it has ended."""
         stdin = self._process.stdin
         if stdin is None:
             return
-        with contextlib.suppress(OSError, ValueError):
+        with self._sending, contextlib.suppress(OSError, ValueError):
             stdin.write(line + "\n")
             stdin.flush()
 
     def interrupt(self) -> None:
-        """Ask the process to end in good order (SIGTERM)."""
+        """Ask the process to end in good order (SIGTERM; Ctrl-Break on Windows)."""
         if self.exit_code is None:
-            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(OSError):
+                self._process.send_signal(_ending_signal())
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for the end; return the exit code, or None if it still runs."""
@@ -130,16 +146,30 @@ class Child:
         return self.exit_code
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """End the process: in good order, or by force after `timeout_s`."""
+        """End the process: in good order, or by force after `timeout_s`.
+
+        One that not even force ends, such as a process that waits for a dead device, is left alone.
+        """
         self.interrupt()
         if self.wait(timeout_s) is None:
             self._process.kill()
-            self._process.wait()
-        self._join_readers(2.0)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
+            self.wait(KILL_TIMEOUT_S)
+        self._join_readers(READERS_TIMEOUT_S)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        pipes = (self._process.stdout, self._process.stderr)
+        for stream, reader in zip(pipes, self._readers, strict=True):
+            # Where somebody still holds the other end, closing would wait for him.
+            if stream is not None and not reader.is_alive():
                 with contextlib.suppress(OSError):
                     stream.close()
+
+    def _sweep(self) -> None:
+        """End what a process that has just ended leaves behind, such as the helper of a device driver."""
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _hear_error(self, line: str) -> None:
         self._errors.append(line)
@@ -161,3 +191,18 @@ class Child:
     def _join_readers(self, timeout_s: float) -> None:
         for thread in self._readers:
             thread.join(timeout_s)
+
+
+def _apart() -> dict[str, Any]:
+    """Keep Ctrl-C from a child: it reaches the session, which then ends its children in order."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _ending_signal() -> int:
+    if sys.platform == "win32":
+        return (
+            signal.CTRL_BREAK_EVENT
+        )  # SIGTERM would end it at once, with the recording not sealed
+    return signal.SIGTERM

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.recorder.clock import ClockSettings, derive_times
+from duchenne.recorder.clock import ClockSettings
+from duchenne.recorder.derivation import derive_times
 from duchenne.recorder.journal_format import Segment
 from duchenne.recorder.streams import Channel, StreamInfo
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import h5py
     import numpy.typing as npt
@@ -234,6 +237,22 @@ def info_of(node: h5py.Group) -> StreamInfo:
         ) from error
 
 
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what a file of another layout makes Python raise into one line that names the file.
+
+    Raises
+    ------
+    DuchenneError
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+        raise DuchenneError(
+            f"{path} is damaged, or was changed by another program: {type(error).__name__}: {error}"
+        ) from error
+
+
 def read(node: h5py.Group, name: str, where: Any = np.s_[:], *, text: bool = False) -> Any:
     """Read a dataset, or a part of it.
 
@@ -245,7 +264,7 @@ def read(node: h5py.Group, name: str, where: Any = np.s_[:], *, text: bool = Fal
     try:
         data = node[name]
         return data.asstr()[where] if text else data[where]
-    except (KeyError, OSError, RuntimeError, TypeError) as error:
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         cause = "it is not there" if isinstance(error, KeyError) else str(error)
         raise DuchenneError(
             f"{node.file.filename}: {node.name.rstrip('/')}/{name} cannot be read: {cause}. "

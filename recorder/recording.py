@@ -21,7 +21,8 @@ from duchenne.recorder.certifying import (
     certify_stream,
     recording_interval,
 )
-from duchenne.recorder.recorded_stream import Stream, as_text, info_of, read
+from duchenne.recorder.integrity import changed_datasets
+from duchenne.recorder.recorded_stream import Stream, as_text, damage_told, info_of, read
 from duchenne.recorder.session_file import FORMAT, FORMAT_VERSION
 from duchenne.stimuli.errors import DuchenneError
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENT_FIELDS", "Recording", "Stream"]
 
+MAX_CHECKED_BYTES = 64 << 20
 EVENT_FIELDS = ("event", "block", "stimulus", "presentation_id", "phase")
 GROUPS = ("streams", "events", "protocol", "stimuli", "participant", "certificate", "log")
 STREAM_DATASETS = ("timestamps", "times", "clock_offsets", "clock_offset_uncertainty", "segments")
@@ -97,12 +99,10 @@ class Recording:
                 f"{path} is not a readable HDF5 file: it is truncated or of another program. "
                 f"If its .journal is still there, run `duchenne recover` on that."
             ) from error
-        problem = _problem_of(file) or _damage_of(file)
-        if problem:
-            file.close()
-            raise DuchenneError(f"{path} {problem}")
         try:
-            return cls(path, file, clock_settings)
+            with damage_told(path):
+                _refuse_damage(path, file)
+                return cls(path, file, clock_settings)
         except BaseException:
             file.close()
             raise
@@ -314,6 +314,22 @@ class Recording:
                 "detail": list(read(group, "detail", text=True)),
             }
         )
+
+    def changed_datasets(self, *, thorough: bool = False) -> list[str]:
+        """Return what does not fit its checksum or cannot be read, in words.
+
+        Parameters
+        ----------
+        thorough : bool, default False
+            Read datasets of more than 64 MB too.
+        """
+        return list(changed_datasets(self._file, max_bytes=None if thorough else MAX_CHECKED_BYTES))
+
+
+def _refuse_damage(path: Path, file: h5py.File) -> None:
+    problem = _problem_of(file) or _damage_of(file)
+    if problem:
+        raise DuchenneError(f"{path} {problem}")
 
 
 def _problem_of(file: h5py.File) -> str | None:

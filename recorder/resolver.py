@@ -103,16 +103,29 @@ class Finder:
         next_slow = time.monotonic() + SLOW_LOOK_INTERVAL_S
         while not self._stop.is_set():
             begun = time.monotonic()
-            duration = HURRIED_SEARCH_S if begun < self._hurry_until else SEARCH_S
-            question, all_left_out = self._question(begun)
-            found = pylsl.resolve_bypred(question, 1 if all_left_out else 0, duration)
-            if begun >= next_slow:
+            look_slowly = begun >= next_slow
+            if look_slowly:
                 next_slow = begun + SLOW_LOOK_INTERVAL_S
-                known = [info for resolver in self._slow for info in resolver.results()]
-                found += [info for info in known if info.uid() not in self._seen]
-            for info in found:
-                self._meet(info)
+            try:
+                self._search(begun, slowly=look_slowly)
+            except Exception as error:  # noqa: BLE001 -- the search must outlive whatever one of them meets
+                self._tell_once(f"search: {type(error).__name__}: {error}")
             self._stop.wait(max(0.0, begun + SHORTEST_SEARCH_S - time.monotonic()))
+
+    def _search(self, begun: float, *, slowly: bool) -> None:
+        duration = HURRIED_SEARCH_S if begun < self._hurry_until else SEARCH_S
+        question, all_left_out = self._question(begun)
+        found = pylsl.resolve_bypred(question, 1 if all_left_out else 0, duration)
+        if slowly:
+            known = [info for resolver in self._slow for info in resolver.results()]
+            found += [info for info in known if info.uid() not in self._seen]
+        for info in found:
+            self._meet(info)
+
+    def _tell_once(self, failure: str) -> None:
+        if failure not in self._told:
+            self._told.add(failure)
+            self.failures.put(failure)
 
     def _question(self, now: float) -> tuple[str, bool]:
         """Return the condition for outlets that are not known, and whether it leaves out all that are."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from duchenne.protocols.plan import Step
     from duchenne.recorder.layout import SessionName
+    from duchenne.recorder.recording import Recording
 
 SEEN = frozenset({"stimulus_onset", "skip"})
 BLOCK_MARKS = ("block_start", "block_end")
@@ -41,12 +42,15 @@ class Resumption:
         Label of the new run.
     resumed_from : str
         Label of the run that broke off.
+    pilot : bool
+        It was a pilot, and so is what goes on from it.
     """
 
     schedule: Schedule
     step: int
     run: str
     resumed_from: str
+    pilot: bool = False
 
 
 def next_step(
@@ -69,11 +73,9 @@ def next_step(
     for marker in markers:
         event, trial = marker.get("event"), marker.get("trial")
         aborted = event == "abort" or (aborted and event != "session_start")
-        if aborted:  # an abort ends blocks that are not over
-            continue
         if event in SEEN and isinstance(trial, int):
             seen.add(trial)
-        if event in BLOCK_MARKS:
+        if event in BLOCK_MARKS and not aborted:  # an abort ends blocks that are not over
             blocks.add((str(event), str(marker.get("block"))))
     over = [number for number, step in enumerate(steps, start=1) if _is_over(step, seen, blocks)]
     return max(max(over, default=0) + 1, last_begun)
@@ -118,9 +120,10 @@ def find_resumption(study: Path, name: SessionName, protocol_hash: str) -> Resum
     Raises
     ------
     DuchenneError
-        There is no earlier run, it was not sealed, it ran another text of the protocol, or it is complete.
+        There is no earlier run, it was not sealed or holds no schedule, it ran another text of the
+        protocol, it is complete, or the participant does not want the data used.
     """
-    from duchenne.recorder.recording import Recording  # noqa: PLC0415 - only where resumed
+    from duchenne.recorder import recording as files  # noqa: PLC0415 - only where resumed
 
     runs = [run for run in _runs() if _exists(study, name, run)]
     if not runs:
@@ -129,11 +132,17 @@ def find_resumption(study: Path, name: SessionName, protocol_hash: str) -> Resum
             f"in {study} to resume; run it without --resume"
         )
     markers: list[dict[str, Any]] = []
-    schedule, run = None, runs[-1]
+    schedule, run, pilot = None, runs[-1], False
     while run:
-        with Recording.open(_sealed(study, _named(name, run))) as recording:
+        with files.Recording.open(_sealed(study, _named(name, run))) as recording:
             if schedule is None:
-                schedule = Schedule.from_json(json.dumps(recording.schedule))
+                schedule = _schedule_of(recording)
+                pilot = bool(recording.attrs.get("pilot"))
+            if recording.withdrawn is not None:
+                raise DuchenneError(
+                    f"run {run} ended with: {recording.withdrawn}. It is not resumed; a new beginning "
+                    "needs a new consent and another --session"
+                )
             fields = recording.events["fields"].tolist()
         markers += fields
         run = _earlier(fields, run)
@@ -145,8 +154,26 @@ def find_resumption(study: Path, name: SessionName, protocol_hash: str) -> Resum
     step = next_step(schedule.steps, markers)
     if step > len(schedule.steps):
         raise DuchenneError(f"run {runs[-1]} is complete: there is nothing to resume")
-    new = next(run for run in _runs() if run > runs[-1])
-    return Resumption(schedule, step, new, runs[-1])
+    new = next((run for run in _runs() if run > runs[-1]), None)
+    if new is None:
+        raise DuchenneError(f"there is no run label left behind {runs[-1]}: use another --session")
+    return Resumption(schedule, step, new, runs[-1], pilot)
+
+
+def _schedule_of(recording: Recording) -> Schedule:
+    """Return the schedule that was run.
+
+    Raises
+    ------
+    DuchenneError
+        The file holds none: it was not recorded by ``duchenne run``.
+    """
+    try:
+        return Schedule.from_json(json.dumps(recording.schedule))
+    except DuchenneError:
+        raise DuchenneError(
+            f"{recording.path} holds no schedule: only what `duchenne run` recorded can be resumed"
+        ) from None
 
 
 def _earlier(markers: Iterable[Mapping[str, Any]], run: str) -> str:

@@ -23,6 +23,11 @@ READ_BLOCK_BYTES = 4 << 20
 READ_BLOCK_TEXTS = 4096
 
 
+def storable(text: str) -> str:
+    """Return a text that HDF5 can hold: it takes neither NUL nor the lone surrogates that JSON may spell."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{SYMBOL FOR NULL}")
+
+
 class SampleWriter(Protocol):
     """Writes the samples of one stream."""
 
@@ -59,6 +64,25 @@ def growing(node: h5py.Group, name: str, dtype: Any, width: int | None = None) -
     )
 
 
+def store(node: h5py.Group, name: str, values: npt.NDArray[Any]) -> h5py.Dataset:
+    """Write a dataset that is known as a whole, protected as the samples are."""
+    plain = len(values) > 0 and values.dtype.names is None and values.dtype != np.object_
+    dataset = node.create_dataset(name, data=values, chunks=plain or None, fletcher32=plain)
+    checksum = Checksum()
+    checksum.add(values)
+    checksum.store(dataset)
+    return dataset
+
+
+def store_texts(node: h5py.Group, name: str, values: Sequence[str]) -> None:
+    """Write a column of texts."""
+    safe = np.array([storable(value) for value in values], dtype=object)
+    dataset = node.create_dataset(name, data=safe, dtype=TEXT)
+    checksum = Checksum()
+    checksum.add(safe)
+    checksum.store(dataset)
+
+
 def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
     """Append rows to a growing dataset."""
     start = dataset.shape[0]
@@ -69,7 +93,8 @@ def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
 class Checksum:
     """CRC-32 of what goes into a dataset, to be compared with what comes out of it.
 
-    Numbers count as little-endian bytes in the order of the samples, texts as UTF-8 with a NUL after each.
+    Numbers count as little-endian bytes in the order of the samples, texts as UTF-8 with a NUL after each, a
+    table of named columns column by column.
     """
 
     def __init__(self) -> None:
@@ -77,7 +102,10 @@ class Checksum:
 
     def add(self, values: npt.NDArray[Any]) -> None:
         """Take in some more rows."""
-        if values.dtype == np.object_:
+        if values.dtype.names is not None:
+            for column in values.dtype.names:
+                self.add(values[column])
+        elif values.dtype == np.object_:
             parts = [v if isinstance(v, bytes) else str(v).encode() for v in values.flat]
             self.value = zlib.crc32(b"".join(part + b"\0" for part in parts), self.value)
         else:
@@ -93,7 +121,9 @@ class Checksum:
 def crc_of(dataset: h5py.Dataset) -> int:
     """Read a dataset, block by block, and return the CRC-32 of what it holds."""
     checksum = Checksum()
-    if h5py.check_string_dtype(dataset.dtype):
+    if dataset.dtype.names is not None:
+        rows = max(1, dataset.shape[0])  # column by column
+    elif h5py.check_string_dtype(dataset.dtype):
         rows = READ_BLOCK_TEXTS
     else:
         row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64))
@@ -147,13 +177,9 @@ class _TextWriter:
         if self._odd:
             joined = np.frombuffer(b"".join(value for _, value in self._odd), dtype=np.uint8)
             lengths = [len(value) for _, value in self._odd]
-            self._node.create_dataset(
-                "raw_index", data=np.array([i for i, _ in self._odd], np.uint64)
-            )
-            self._node.create_dataset("raw_bytes", data=joined)
-            self._node.create_dataset(
-                "raw_offsets", data=np.cumsum([0, *lengths]).astype(np.uint64)
-            )
+            store(self._node, "raw_index", np.array([i for i, _ in self._odd], np.uint64))
+            store(self._node, "raw_bytes", joined)
+            store(self._node, "raw_offsets", np.cumsum([0, *lengths]).astype(np.uint64))
 
 
 class _VideoWriter:
@@ -173,7 +199,12 @@ class _VideoWriter:
         self._node = node
         self._n_frames = 0
         self._odd: list[int] = []
-        extend(self._offsets, np.zeros(1, np.uint64))
+        self._offsets_sum = Checksum()
+        self._add_offsets(np.zeros(1, np.uint64))
+
+    def _add_offsets(self, offsets: npt.NDArray[np.uint64]) -> None:
+        self._offsets_sum.add(offsets)
+        extend(self._offsets, offsets)
 
     def write(self, blocks: Sequence[npt.NDArray[Any] | list[list[bytes]]]) -> None:
         frames = [self._frame(row[0]) for block in blocks for row in block]
@@ -182,7 +213,7 @@ class _VideoWriter:
         joined = np.frombuffer(b"".join(frames), dtype=np.uint8)
         self._sum.add(joined)
         extend(self._packets, joined)
-        extend(self._offsets, ends.astype(np.uint64))
+        self._add_offsets(ends.astype(np.uint64))
 
     def _frame(self, value: bytes) -> bytes:
         index, self._n_frames = self._n_frames, self._n_frames + 1
@@ -194,6 +225,7 @@ class _VideoWriter:
 
     def finish(self) -> None:
         self._sum.store(self._packets)
+        self._offsets_sum.store(self._offsets)
         self._node.attrs["n_not_base64"] = len(self._odd)
         if self._odd:
-            self._node.create_dataset("not_base64", data=np.array(self._odd, np.uint64))
+            store(self._node, "not_base64", np.array(self._odd, np.uint64))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +16,24 @@ import numpy as np
 from duchenne import __version__
 from duchenne.protocols.markers import decode
 from duchenne.recorder.certifying import END_ATTRIBUTE, START_ATTRIBUTE, certify_stream
-from duchenne.recorder.clock import derive_times
+from duchenne.recorder.derivation import BLOCK_SAMPLES, Derivation
 from duchenne.recorder.journal_format import Segment
-from duchenne.recorder.sample_writers import TEXT, Checksum, extend, growing, writer_for
+from duchenne.recorder.sample_writers import (
+    TEXT,
+    Checksum,
+    extend,
+    growing,
+    storable,
+    store,
+    store_texts,
+    writer_for,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import h5py
+    import numpy.typing as npt
 
     from duchenne.recorder.journal_format import Chunk, StoredStream
     from duchenne.recorder.journal_reader import JournalReader
@@ -33,7 +44,10 @@ ROW_BLOCK_BYTES = 4 << 20
 TEXT_OVERHEAD_BYTES = 100
 """Memory that a short text needs beside its own bytes."""
 EVENT_COLUMNS = ("event", "trial", "block", "stimulus", "presentation_id", "phase")
+MAX_EVENTS = 2_000_000
+"""Of one stream; decoded they take a kilobyte of memory each."""
 MAX_TRIAL = 2**31
+MAX_TRIAL_DIGITS = 20
 ROOT_FACTS = ("participant", "session", "task", "run")
 
 
@@ -65,9 +79,9 @@ def write_session(
     file.attrs["format"] = FORMAT
     file.attrs["format_version"] = FORMAT_VERSION
     for key in ROOT_FACTS:
-        file.attrs[key] = str(meta.get(key, ""))
-    file.attrs["created_utc"] = str(meta.get("created_utc", ""))
-    file.attrs["software_version"] = str(meta.get("software_version", __version__))
+        file.attrs[key] = storable(str(meta.get(key, "")))
+    file.attrs["created_utc"] = storable(str(meta.get("created_utc", "")))
+    file.attrs["software_version"] = storable(str(meta.get("software_version", __version__)))
     file.attrs["pilot"] = bool(meta.get("pilot", False))
     file.attrs["sealed"] = False
     file.attrs["recovered"] = recovered
@@ -86,7 +100,10 @@ def write_session(
     file.attrs[START_ATTRIBUTE], file.attrs[END_ATTRIBUTE] = _interval(meta, group)
     for stream in reader.streams:
         node = group[stream.group_name]
+        n_failures = len(failures)
         _guard(failures, f"times of {stream.group_name}", _derive_times, node, stream)
+        if len(failures) > n_failures:
+            _keep_stamps(node)
     rows = _guard(failures, "events", _event_rows, group, reader) or []
     n_failures = len(failures)
     _guard(failures, "event columns", _write_events, file, rows)
@@ -103,7 +120,7 @@ def write_session(
     for stream in reader.streams:
         what = f"certificate of {stream.group_name}"
         _guard(failures, what, _certify, file, certificate, stream)
-    _write_log(file, reader, failures)
+    _write_log(file, reader, failures, _odd_trials(rows))
     file.attrs["sealed"] = True
     return written
 
@@ -117,7 +134,7 @@ def _guard(failures: list[str], what: str, derive: Callable[..., Any], *argument
         return None
 
 
-def _start_again(file: h5py.File, name: str) -> None:
+def _start_again(file: h5py.Group, name: str) -> None:
     if name in file:
         del file[name]
 
@@ -133,13 +150,13 @@ def _interval(meta: Mapping[str, Any], group: h5py.Group) -> tuple[float, float]
 def _write_stream(node: h5py.Group, stream: StoredStream, reader: JournalReader) -> Iterator[int]:
     info = stream.info
     for key in ("name", "type", "source_id", "uid", "hostname", "channel_format", "info_xml"):
-        node.attrs[key] = getattr(info, key)
+        node.attrs[key] = storable(getattr(info, key))
     node.attrs["nominal_srate_hz"] = info.nominal_srate_hz
     node.attrs["channels"] = json.dumps([channel.__dict__ for channel in info.channels])
     stamps = growing(node, "timestamps", np.float64)
     received = growing(node, "received", np.float64, 2)
     writer = writer_for(node, info)
-    checksum = Checksum()
+    checksum, arrivals = Checksum(), Checksum()
     n_written = 0
     for chunks in _blocks(reader.chunks(stream)):
         block = np.concatenate([chunk.timestamps for chunk in chunks])
@@ -147,27 +164,27 @@ def _write_stream(node: h5py.Group, stream: StoredStream, reader: JournalReader)
         extend(stamps, block)
         writer.write([chunk.samples for chunk in chunks])
         starts = n_written + np.cumsum([0, *(len(chunk.timestamps) for chunk in chunks[:-1])])
-        extend(received, np.column_stack([starts, [chunk.received_s for chunk in chunks]]))
+        came = np.column_stack([starts, [chunk.received_s for chunk in chunks]])
+        arrivals.add(came)
+        extend(received, came)
         n_written += len(block)
         yield len(block)
     checksum.store(stamps)
+    arrivals.store(received)
     writer.finish()
     _write_clock(node, stream, reader)
 
 
 def _write_clock(node: h5py.Group, stream: StoredStream, reader: JournalReader) -> None:
     offsets = reader.clock_offsets(stream.id)
-    node.create_dataset("clock_offsets", data=offsets[:, :2])
-    node.create_dataset("clock_offset_uncertainty", data=offsets[:, 2])
+    store(node, "clock_offsets", offsets[:, :2])
+    store(node, "clock_offset_uncertainty", offsets[:, 2])
     segments = [_shifted(s, reader.dropped.get(stream.id, ())) for s in reader.segments(stream.id)]
     compound = np.array(
-        [(s.start_index, s.uid, s.opened_s) for s in segments],
+        [(s.start_index, storable(s.uid), s.opened_s) for s in segments],
         dtype=[("start_index", np.uint64), ("uid", TEXT), ("time", np.float64)],
     )
-    node.create_dataset("segments", data=compound)
-    stamps = node["timestamps"][:]
-    times = node.create_dataset("times", data=stamps, chunks=True if len(stamps) else None)
-    times.attrs["method"] = "stamps as received"
+    store(node, "segments", compound)
 
 
 def _shifted(segment: Segment, dropped: Sequence[tuple[int, int]]) -> Segment:
@@ -181,16 +198,35 @@ def _shifted(segment: Segment, dropped: Sequence[tuple[int, int]]) -> Segment:
 
 
 def _derive_times(node: h5py.Group, stream: StoredStream) -> None:
-    times, method = derive_times(
-        node["timestamps"][:],
+    stamps = node["timestamps"]
+    derivation = Derivation(
+        len(stamps),
         np.column_stack([node["clock_offsets"][:], node["clock_offset_uncertainty"][:]]),
         nominal_srate_hz=stream.info.nominal_srate_hz,
         can_drop_samples=stream.info.can_drop_samples,
         received=node["received"][:],
         starts=[int(row["start_index"]) for row in node["segments"][:]],
     )
-    node["times"][...] = times
-    node["times"].attrs["method"] = method
+    blocks = (derivation.times(stamps[start:stop]) for start, stop in derivation.blocks)
+    _write_times(node, blocks)
+    node["times"].attrs["method"] = derivation.method
+
+
+def _keep_stamps(node: h5py.Group) -> None:
+    """Put the stamps where times could not be derived."""
+    _start_again(node, "times")
+    stamps = node["timestamps"]
+    edges = range(0, len(stamps), BLOCK_SAMPLES)
+    _write_times(node, (stamps[start : start + BLOCK_SAMPLES] for start in edges))
+    node["times"].attrs["method"] = "stamps as received: times could not be derived"
+
+
+def _write_times(node: h5py.Group, blocks: Iterable[npt.NDArray[np.float64]]) -> None:
+    times, checksum = growing(node, "times", np.float64), Checksum()
+    for block in blocks:
+        checksum.add(block)
+        extend(times, block)
+    checksum.store(times)
 
 
 def _certify(file: h5py.File, certificate: h5py.Group, stream: StoredStream) -> None:
@@ -225,6 +261,11 @@ def _event_rows(
         if stream.info.type != "Markers" or not stream.info.is_string:
             continue
         node = group[stream.group_name]
+        if len(node["samples"]) > MAX_EVENTS:
+            raise ValueError(
+                f"{len(node['samples'])} markers of {stream.group_name} are too many to decode; they are "
+                "in its samples"
+            )
         texts = node["samples"].asstr()[:]
         first = texts[:, 0] if texts.ndim == 2 else texts
         for time_s, text in zip(node["times"][:], first, strict=True):
@@ -234,20 +275,22 @@ def _event_rows(
 
 def _write_events(file: h5py.File, rows: Sequence[tuple[float, str, str, dict[str, Any]]]) -> None:
     group = file.create_group("events")
-    group.create_dataset("time", data=np.array([row[0] for row in rows], dtype=np.float64))
+    store(group, "time", np.array([row[0] for row in rows], dtype=np.float64))
     for column in EVENT_COLUMNS:
         values = [row[3].get(column) for row in rows]
         if column == "trial":
-            numbers = [_whole_number(value) for value in values]
-            group.create_dataset(column, data=np.array(numbers, dtype=np.int64))
+            store(group, column, np.array([_whole_number(value) for value in values], np.int64))
         else:
-            _text_dataset(group, column, ["" if value is None else str(value) for value in values])
-    _text_dataset(group, "stream", [row[1] for row in rows])
-    _text_dataset(group, "json", [row[2] for row in rows])
+            store_texts(group, column, ["" if value is None else str(value) for value in values])
+    store_texts(group, "stream", [row[1] for row in rows])
+    store_texts(group, "json", [row[2] for row in rows])
 
 
 def _whole_number(value: Any) -> int:
-    """Return a trial number, also where its sender writes 3.0; -1 for anything else."""
+    """Return a trial number, also where its sender writes 3.0 or "3"; -1 for anything else."""
+    if isinstance(value, str) and len(value) <= MAX_TRIAL_DIGITS:
+        with suppress(ValueError):
+            value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return -1
     if not 0 <= value < MAX_TRIAL:  # also NaN
@@ -255,13 +298,26 @@ def _whole_number(value: Any) -> int:
     return int(value) if value == int(value) else -1
 
 
+def _odd_trials(rows: Sequence[tuple[float, str, str, dict[str, Any]]]) -> list[str]:
+    """Return, for each stream, how many trials of its markers cannot be read as numbers, and one of them."""
+    odd: dict[str, list[Any]] = {}
+    for _, stream, _, fields in rows:
+        trial = fields.get("trial")
+        if trial is not None and _whole_number(trial) < 0:
+            odd.setdefault(stream, []).append(trial)
+    return [
+        f"{stream}: {len(trials)} markers, such as {str(trials[0])[:40]!r}"
+        for stream, trials in odd.items()
+    ]
+
+
 def _write_facts(file: h5py.File, meta: Mapping[str, Any]) -> None:
     protocol = file.create_group("protocol")
     protocol.attrs["name"] = str(meta.get("protocol_name", ""))
     protocol.attrs["hash"] = str(meta.get("protocol_hash", ""))
     protocol.attrs["screen"] = json.dumps(meta.get("screen"))
-    protocol.create_dataset("yaml", data=str(meta.get("protocol_yaml", "")), dtype=TEXT)
-    protocol.create_dataset("schedule", data=str(meta.get("schedule_json", "")), dtype=TEXT)
+    for name, key in (("yaml", "protocol_yaml"), ("schedule", "schedule_json")):
+        protocol.create_dataset(name, data=storable(str(meta.get(key, ""))), dtype=TEXT)
     stimuli = file.create_group("stimuli")
     stimuli.attrs["source"] = str(meta.get("stimuli_source", ""))
     for column, values in (meta.get("stimuli") or {}).items():
@@ -269,25 +325,19 @@ def _write_facts(file: h5py.File, meta: Mapping[str, Any]) -> None:
             numbers = [np.nan if value is None else value for value in values]
             stimuli.create_dataset(column, data=np.array(numbers, dtype=np.float64))
         else:
-            _text_dataset(
-                stimuli, column, ["" if value is None else str(value) for value in values]
-            )
+            store_texts(stimuli, column, ["" if value is None else str(value) for value in values])
     participant = file.create_group("participant")
     participant.attrs["answers"] = json.dumps(meta.get("participant_answers") or {})
 
 
-def _write_log(file: h5py.File, reader: JournalReader, failures: Sequence[str]) -> None:
+def _write_log(
+    file: h5py.File, reader: JournalReader, failures: Sequence[str], odd_trials: Sequence[str]
+) -> None:
     rows = reader.log()
+    rows += [(0.0, "trial unread", text) for text in odd_trials]
     rows += [(0.0, "derive failed", text) for text in failures]
     rows += [(0.0, "damaged", text) for text in reader.damaged]
     group = file.create_group("log")
     group.create_dataset("time", data=np.array([row[0] for row in rows], dtype=np.float64))
-    _text_dataset(group, "kind", [row[1] for row in rows])
-    _text_dataset(group, "detail", [row[2] for row in rows])
-
-
-def _text_dataset(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    # HDF5 text can hold neither NUL nor the lone surrogates that JSON escapes may spell.
-    whole = (value.encode("utf-8", "replace").decode("utf-8") for value in values)
-    safe = [value.replace("\0", "\N{SYMBOL FOR NULL}") for value in whole]
-    group.create_dataset(name, data=np.array(safe, dtype=object), dtype=TEXT)
+    store_texts(group, "kind", [row[1] for row in rows])
+    store_texts(group, "detail", [row[2] for row in rows])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from duchenne.protocols.schedule import depends_on_number, make_schedule
 from duchenne.protocols.schema import load_protocol
+from duchenne.protocols.screens import check_screens
+from duchenne.protocols.trigger_codes import trigger_codes
 from duchenne.recorder.allocation import allocate
 from duchenne.recorder.layout import SessionName
 from duchenne.recorder.resuming import find_resumption
@@ -59,7 +61,8 @@ def plan(wish: Wish) -> SessionRequest:
     UsageError
         Wishes that exclude each other.
     DuchenneError
-        The protocol, the schedule, the allocation or the run to resume is not acceptable.
+        The protocol, one of its screens or stimuli, the schedule, the allocation or the run to resume is
+        not acceptable.
     """
     if wish.resume and (wish.seed is not None or wish.run is not None or wish.replaces):
         raise UsageError("--resume takes seed, number and run from the run that broke off")
@@ -67,6 +70,8 @@ def plan(wish: Wish) -> SessionRequest:
         raise UsageError("--pilot and --replaces: a pilot session replaces nobody")
     protocol = load_protocol(wish.protocol)
     stimuli = protocol.stimulus_set(verify=True)
+    check_screens(protocol, stimuli)
+    trigger_codes(protocol, stimuli)
     name = SessionName(wish.participant, wish.session, protocol.name, wish.run or "01")
     if wish.resume:
         return _resumed(wish, protocol, stimuli, name)
@@ -114,7 +119,7 @@ def _resumed(
         found.schedule,
         SessionName(wish.participant, wish.session, protocol.name, found.run),
         wish.study,
-        pilot=wish.pilot,
+        pilot=wish.pilot or found.pilot,
         blind=wish.blind,
         first_step=found.step,
         resumed_from=found.resumed_from,

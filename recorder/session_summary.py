@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from duchenne.protocols.answers import NO_CONSENT, STOPPED, WITHDRAWN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from duchenne.recorder.recording import Recording
+
+MEANING = {
+    NO_CONSENT: "the participant did not consent",
+    WITHDRAWN: "the participant withdrew the consent after the debriefing",
+    STOPPED["delete"]: "the participant stopped and wants the data deleted",
+}
+"""What a reason of `Recording.withdrawn` says to an operator."""
 
 
 def summary_lines(recording: Recording) -> list[str]:
@@ -31,6 +41,34 @@ def summary_lines(recording: Recording) -> list[str]:
     pilot = "; a pilot session: not part of the study" if recording.attrs.get("pilot") else ""
     lines.append(f"recorded: {', '.join(streams)} samples{pilot}")
     return lines
+
+
+def withdrawal_lines(recording: Recording, file: Path) -> list[str]:
+    """Return what the operator has to know and do where the participant stopped or withdrew.
+
+    Parameters
+    ----------
+    recording : Recording
+    file : Path
+        The session file, for the message.
+    """
+    events = recording.events
+    stops = events.loc[events["event"] == "abort", "fields"].tolist()
+    reason = recording.withdrawn
+    if reason is None:
+        stopped = any(fields.get("reason") == STOPPED["stop"] for fields in stops)
+        told = "the participant stopped; what was recorded may be used and is kept"
+        return [told] if stopped else []
+    folder, stem = file.parent, file.name.removesuffix("_session.h5")
+    kept = (
+        f"Nothing has been deleted: {file} holds what was recorded up to that moment. The analysis "
+        "excludes every trial of it, with this reason."
+    )
+    to_do = (
+        f"To do: delete what your consent form promises to delete ({folder}/{stem}_* and, where the "
+        f"session has been analysed, {stem}_* under derivatives), and every copy."
+    )
+    return [f"WITHDRAWN: {MEANING.get(reason, reason)}.", kept, to_do]
 
 
 def flips_line(told: Mapping[str, Any]) -> str:

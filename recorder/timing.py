@@ -145,6 +145,10 @@ def photodiode_delays(recording: Recording, stream: Stream) -> Delays:
     """
     onsets = onsets_of(recording)
     times, values = stream.lsl_times_s, np.asarray(stream.samples()[:, 0], dtype=np.float64)
+    known = np.isfinite(times) & np.isfinite(values)
+    times, values = times[known], values[known]
+    if not len(values):
+        raise DuchenneError(f"{stream.key}: holds no numbers")
     dark, bright = np.percentile(values, [5, 95])
     near_dark = values[values < (dark + bright) / 2]
     noise = float(np.std(near_dark)) if len(near_dark) else 0.0

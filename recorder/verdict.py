@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from duchenne.protocols.alignment import Limits
 
+MAX_UNMEASURED_S = 60.0
+"""Clocks are asked every 5 s; further away the drift is a guess."""
+MIN_DELAY_S, MAX_DELAY_S = -2.0, 30.0
+"""Of the median sample; the arrivals of converted files are estimates."""
+MAX_AHEAD_S = 60.0
 Verdict = Literal["pass", "warn", "fail"]
 
 
@@ -63,6 +68,13 @@ def _failures(measured: Mapping[str, Any], limits: Mapping[str, float]) -> list[
         found.append("no samples arrived")
     if regular and measured["ends_early_s"] > limits["max_early_end_s"]:
         found.append(f"the last sample came {measured['ends_early_s']:.1f} s before the end")
+    if measured["ahead_of_arrival_s"] > MAX_AHEAD_S or measured["arrival_delay_s"] < MIN_DELAY_S:
+        ahead = max(measured["ahead_of_arrival_s"], -measured["arrival_delay_s"])
+        found.append(f"stamps {ahead:.0f} s later than their own arrival: not of LSL's clock")
+    if measured["arrival_delay_s"] > MAX_DELAY_S:
+        found.append(
+            f"stamps {measured['arrival_delay_s']:.0f} s older than their arrival: not of LSL's clock"
+        )
     if measured["n_nonfinite"]:
         found.append(f"{measured['n_nonfinite']} stamps are no numbers")
     if measured["n_backwards"]:
@@ -100,6 +112,10 @@ def _warnings(measured: Mapping[str, Any], limits: Mapping[str, float]) -> list[
         found.append(
             f"the sender's clock drifts by {measured['drift_ppm']:.0f} ppm, "
             f"more than {limits['max_drift_ppm']:g} ppm"
+        )
+    if measured["unmeasured_s"] > MAX_UNMEASURED_S:
+        found.append(
+            f"samples up to {measured['unmeasured_s']:.0f} s away from any measurement of the clock offset"
         )
     if measured["n_samples"] and not measured["n_offsets"]:
         found.append("the clock offset was never measured")

@@ -162,7 +162,8 @@ def _write(
     present = np.array([len(packet) > 0 for packet in stream.packets()], dtype=bool)
     ticks = np.zeros(len(times_s), np.int64)
     ticks[present] = ticks_of(times_s[present])
-    start_s = times_s[present][np.isfinite(times_s[present])]
+    finite = times_s[present & np.isfinite(times_s)]
+    start_s = float(finite[0]) if len(finite) else float("nan")
     decoder = make_decoder(codec)
     rows = ["\t".join(SIDECAR_COLUMNS)]
     n_undecodable = n_moved = n_written = 0
@@ -174,7 +175,7 @@ def _write(
             if packet:
                 muxer.add(packet, int(ticks[index]), key=is_key_frame(packet, codec))
                 video_s = ticks[index] / TICKS_PER_S
-                n_moved += not abs(times_s[index] - start_s[0] - video_s) <= MOVED_S
+                n_moved += not abs(times_s[index] - start_s - video_s) <= MOVED_S
                 place = (str(n_written), f"{video_s:.6f}")
                 n_written += 1
             time_s = times_s[index]

@@ -166,7 +166,12 @@ def read_image(texts: Iterable[bytes], path: Path) -> SessionImage | None:
     try:
         with path.open("wb") as out:
             for _ in range(int(head["pieces"])):
-                data = unpacker.decompress(base64.b64decode(next(strings, b""), validate=True))
+                piece = next(strings, None)
+                if piece is None:
+                    return (
+                        None  # fewer than it says: the number was changed, or the file breaks off
+                    )
+                data = unpacker.decompress(base64.b64decode(piece, validate=True))
                 whole.update(data)
                 out.write(data)
         streams = {int(number): str(key) for number, key in head["streams"].items()}

@@ -75,7 +75,7 @@ def check(
         problems += notes
     else:
         for note in notes:
-            typer.echo(f"note: {note}", err=True)
+            typer.echo(f"note: {note}; sessions with it are refused", err=True)
     if problems:
         for problem in problems:
             typer.echo(str(problem), err=True)

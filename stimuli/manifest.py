@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duchenne.stimuli.checks import Problem, media_problems, value_problems
+from duchenne.stimuli.checks import Problem, media_notes, media_problems, value_problems
 from duchenne.stimuli.errors import DuchenneError
 from duchenne.stimuli.reading import read_manifest
 from duchenne.stimuli.stimulus import COLUMNS, EXPRESSIONS, KINDS, Kind, Stimulus
 from duchenne.stimuli.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     import pandas as pd
 
@@ -37,11 +37,14 @@ class StimulusSet:
         Absolute folder of the manifest.
     stimuli : tuple of Stimulus
         At least one, with unique ids.
+    places : mapping of str to str
+        File and line of each stimulus in its manifest, by id; empty for sets made by code.
     """
 
     name: str
     folder: Path
     stimuli: tuple[Stimulus, ...]
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> StimulusSet:
@@ -63,7 +66,7 @@ class StimulusSet:
             others = len(manifest.problems) - 1
             more = f" (and {others} more: duchenne stimuli check)" if others else ""
             raise DuchenneError(f"{manifest.problems[0]}{more}")
-        return cls(manifest.name, manifest.folder, manifest.stimuli)
+        return cls(manifest.name, manifest.folder, manifest.stimuli, manifest.places)
 
     @classmethod
     def bundled(cls) -> StimulusSet:
@@ -133,6 +136,9 @@ class StimulusSet:
     def check(self, ids: Collection[str] | None = None) -> list[Problem]:
         """Look for everything that would spoil a session, opening every media file.
 
+        Films of a variable frame rate, and films without sound, count as problems unless the manifest
+        says that they are meant (see `duchenne.stimuli.checks.media_notes`).
+
         Parameters
         ----------
         ids : collection of str, optional
@@ -145,9 +151,17 @@ class StimulusSet:
         """
         chosen = [s for s in self.stimuli if ids is None or s.id in ids]
         counts = Counter(s.id for s in chosen)
-        repeated = [
+        found = [
             Problem(i, f"the id is used {n} times; ids must be unique", str(self.folder))
             for i, n in counts.items()
             if n > 1
         ]
-        return repeated + value_problems(chosen) + media_problems(chosen)
+        found += value_problems(chosen) + media_problems(chosen)
+        faulty = {problem.id for problem in found}
+        found += media_notes(s for s in chosen if s.id not in faulty)
+        return [self._placed(problem) for problem in found]
+
+    def _placed(self, problem: Problem) -> Problem:
+        """Add the line of the manifest to a problem with a file."""
+        place = self.places.get(problem.id)
+        return problem if place is None else replace(problem, where=f"{problem.where} ({place})")

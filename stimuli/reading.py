@@ -45,12 +45,15 @@ class Manifest:
         The rows that could be read.
     problems : tuple of Problem
         What is wrong with the rows, in their order; the media files were not opened.
+    places : mapping of str to str
+        Name of the file and line of each stimulus, by id.
     """
 
     name: str
     folder: Path
     stimuli: tuple[Stimulus, ...]
     problems: tuple[Problem, ...]
+    places: Mapping[str, str]
 
 
 class _RowError(ValueError):
@@ -91,7 +94,8 @@ def read_manifest(path: Path) -> Manifest:
         lines[stimulus.id] = line
         stimuli.append(stimulus)
         problems += value_problems([stimulus], where=where)
-    return Manifest(_set_name(manifest), folder, tuple(stimuli), tuple(problems))
+    places = {stimulus_id: f"{manifest.name}:{line}" for stimulus_id, line in lines.items()}
+    return Manifest(_set_name(manifest), folder, tuple(stimuli), tuple(problems), places)
 
 
 def read_cells(path: Path) -> tuple[Path, list[dict[str, str]]]:

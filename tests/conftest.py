@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 import uuid
@@ -23,6 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     network = lsl_on_this_host("test")
     network.__enter__()
     config.add_cleanup(lambda: network.__exit__(None, None, None))
+    cache = tempfile.TemporaryDirectory(prefix="duchenne-cache-")
+    os.environ["DUCHENNE_CACHE"] = cache.name
+    config.add_cleanup(cache.cleanup)
 
 
 def _children() -> set[int]:

@@ -16,10 +16,17 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from duchenne.analysis.face.frames import FloatArray
 
 SMILE_WEIGHT, CHEEK_WEIGHT = 0.8, 0.2
 NEGATIVE_WEIGHTS = {"AU04": 0.5, "AU09": 0.25, "AU15": 0.25, "AU20": 0.25}
+
+# Quadrants of the emotion wheel: high or low valence, high or low arousal.
+QUADRANTS = ("HVHA", "LVHA", "LVLA", "HVLA")
+NEUTRAL, NOT_ASSESSABLE = "neutral", "not_assessable"
+NEUTRAL_RADIUS = 0.2
 
 
 def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
@@ -51,3 +58,25 @@ def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
         if au != "AU04" and au in intensities:
             negative = negative + weight * np.nan_to_num(intensities[au])
     return np.asarray(np.clip((positive - negative) / 5.0, -1.0, 1.0), np.float64)
+
+
+def affect_quadrant(valence: FloatArray, arousal: FloatArray) -> NDArray[np.object_]:
+    """Return the quadrant of the emotion wheel in each frame.
+
+    Parameters
+    ----------
+    valence, arousal : (n,) float64
+        -1 to 1. Arousal is NaN without a model trained on human ratings.
+
+    Returns
+    -------
+    (n,) object
+        ``HVHA``, ``LVHA``, ``LVLA`` or ``HVLA`` (zero counts as high); ``neutral`` closer than 0.2 to
+        the middle; ``not_assessable`` where either is NaN.
+    """
+    label = np.full(len(valence), NOT_ASSESSABLE, dtype=object)
+    known = np.isfinite(valence) & np.isfinite(arousal)
+    high = np.where(valence >= 0, "HV", "LV").astype(object)
+    label[known] = (high + np.where(arousal >= 0, "HA", "LA").astype(object))[known]
+    label[known & (np.hypot(valence, arousal) < NEUTRAL_RADIUS)] = NEUTRAL
+    return label

@@ -19,6 +19,9 @@ MIN_HABITUAL_FRAMES = 25
 # An Action Unit occurs above this percentile of the person's neutral phase, and from intensity 2.
 NEUTRAL_PERCENTILE = 97.5
 MIN_OCCURRENCE = 2.0
+# Once it occurs, it goes on until it is this much below, so that what trembles about the limit is one
+# action; not the eyelids, whose closures are short.
+HYSTERESIS = 0.5
 # People blink in their neutral phase: blinks and closed eyes occur from intensity 2.
 EYELIDS = ("AU43", "AU45")
 
@@ -40,9 +43,13 @@ class Calibration:
         The neutral phase, in the caller's seconds.
     threshold : (n_aus,) float64
         Intensity above which an Action Unit occurs, besides being at least 2: the 97.5th percentile
-        of the neutral phase; 0 for blinks and closed eyes, and without a neutral phase.
+        of the neutral phase, 0 for blinks and closed eyes; compared with a typical face, what the
+        backend found in other persons at rest; 0 compared with a habitual face.
     au_names : tuple of str
         What the thresholds belong to.
+    in_order : bool
+        The frames follow one another; otherwise they are pictures that have nothing to do with each
+        other.
     """
 
     source: str
@@ -51,6 +58,7 @@ class Calibration:
     windows_s: tuple[tuple[float, float], ...] = ()
     threshold: FloatArray = field(default_factory=lambda: np.zeros(0))
     au_names: tuple[str, ...] = ()
+    in_order: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is written beside the results.
@@ -59,13 +67,15 @@ class Calibration:
         -------
         dict
             ``source``, ``n_frames``, ``windows_s`` and ``occurrence_threshold``: for each Action Unit
-            the intensity, at least 2, from which (2) or above which (more than 2) it occurs.
+            the intensity, at least 2, from which (2) or above which (more than 2) it occurs;
+            ``occurrence_hysteresis``: how far below it goes on, eyelids excepted.
         """
         limits = np.maximum(self.threshold, MIN_OCCURRENCE)
         return {
             "source": self.source,
             "n_frames": self.n_frames,
             "windows_s": [list(window) for window in self.windows_s],
+            "occurrence_hysteresis": HYSTERESIS if self.in_order else 0.0,
             "occurrence_threshold": {
                 name: round(float(limit), 4)
                 for name, limit in zip(self.au_names, limits, strict=False)
@@ -88,7 +98,9 @@ def calibrate(
     which blinks (less than half of the time) do not move. Without a neutral phase of at least 10
     usable frames, features that differ between persons at rest are compared with their median over
     the whole recording (the habitual face; at least 25 usable frames), the others with a typical
-    neutral face. The habitual face is wrong where one expression is held most of the time.
+    neutral face. The habitual face is wrong where one expression is held most of the time. Where the
+    backend has a ``resting_threshold`` ((n_aus,), highest intensity of resting faces of persons it was
+    not told about), units occur above it in pictures and films too short for a habitual face.
 
     Parameters
     ----------
@@ -117,7 +129,10 @@ def calibrate(
         habitual = np.median(features[measured], axis=0)
         level = np.where(backend.personal, habitual, backend.typical_neutral)
         return Calibration("habitual face", level, int(measured.sum()), (), none, names)
-    return Calibration("typical face", backend.typical_neutral, 0, (), none, names)
+    others = np.asarray(getattr(backend, "resting_threshold", none), np.float64)
+    return Calibration(
+        "typical face", backend.typical_neutral, 0, (), others, names, in_order=not still
+    )
 
 
 def _thresholds(names: tuple[str, ...], at_rest: FloatArray) -> FloatArray:
@@ -130,15 +145,44 @@ def _thresholds(names: tuple[str, ...], at_rest: FloatArray) -> FloatArray:
     return thresholds
 
 
-def occurrence(intensities: FloatArray, calibration: Calibration) -> FloatArray:
+def occurrence(
+    intensities: FloatArray, calibration: Calibration, before: FloatArray | None = None
+) -> FloatArray:
     """Return 1 where an Action Unit occurs, 0 where not, NaN where not measured.
 
-    It occurs from intensity 2 and above the 97.5th percentile of the person's neutral phase. Blinks
-    and closed eyes (AU45, AU43), and everything without a neutral phase, occur from intensity 2.
+    It begins at intensity 2 and above the threshold of the calibration, and goes on until it is 0.5
+    below or not measured. Blinks and closed eyes (AU45, AU43) end at once.
+
+    Parameters
+    ----------
+    intensities : (n, n_aus) float64
+        In the order of time.
+    calibration : Calibration
+    before : (n_aus,) float64, optional
+        What occurred in the frame before the first; nothing where absent.
 
     Returns
     -------
     (n, n_aus) float64
     """
-    occurs = (intensities >= MIN_OCCURRENCE) & (intensities > calibration.threshold)
-    return np.where(np.isfinite(intensities), occurs.astype(np.float64), np.nan)
+    known = np.isfinite(intensities)
+    begins = (intensities >= MIN_OCCURRENCE) & (intensities > calibration.threshold)
+    occurs = begins
+    if calibration.in_order and len(intensities):
+        limit = np.maximum(calibration.threshold, MIN_OCCURRENCE)
+        room = [0.0 if name.startswith(EYELIDS) else HYSTERESIS for name in calibration.au_names]
+        lasts = intensities >= limit - (np.array(room) if room else HYSTERESIS)
+        first = np.zeros(intensities.shape[1]) if before is None else np.nan_to_num(before)
+        occurs = _going_on(begins, known & lasts, first > 0)
+    return np.where(known, occurs.astype(np.float64), np.nan)
+
+
+def _going_on(begins: BoolArray, lasts: BoolArray, before: BoolArray) -> BoolArray:
+    """Return where something has begun and lasted since: (n, m) bool.
+
+    The last frame that decided (begun, or not lasting) counts.
+    """
+    rows = np.arange(1, len(begins) + 1)[:, None]
+    decided = np.maximum.accumulate(np.where(begins | ~lasts, rows, 0), axis=0)
+    states = np.vstack([before, begins])
+    return np.asarray(np.take_along_axis(states, decided, axis=0), np.bool_)

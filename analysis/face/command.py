@@ -5,48 +5,29 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from duchenne.analysis.codebooks import AU_FRAME, au_columns
 from duchenne.analysis.face.backends.registry import load_backend
-from duchenne.analysis.face.decode import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    frame_count,
-    image_frame,
-    video_frames,
+from duchenne.analysis.face.batch import (
+    Outcome,
+    Settings,
+    Unit,
+    expected_frames,
+    measure_unit,
+    run_batch,
+    units_of,
 )
-from duchenne.analysis.face.landmarks import face_model_path
-from duchenne.analysis.face.openface import OPENFACE_COLUMNS, openface_table
-from duchenne.analysis.face.process import (
-    DEFAULT_BACKEND,
-    FaceResult,
-    analyse_face,
-    analyse_pictures,
-)
-from duchenne.analysis.tables import Column, replacing, write_codebook, write_table
+from duchenne.analysis.face.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from duchenne.analysis.face.model import face_model_path
+from duchenne.analysis.face.process import DEFAULT_BACKEND
+from duchenne.analysis.face.table_file import SEPARATORS, STYLES, join_tables, write_au_table
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-STYLES = ("tidy", "openface")
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-DECIMALS = 4
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """The table of one input, and what there is to say about it."""
-
-    table: pd.DataFrame | None
-    problem: str | None = None
-    note: str | None = None
+    import pandas as pd
 
 
 def run_au_command(
@@ -55,8 +36,13 @@ def run_au_command(
     backend: str = DEFAULT_BACKEND,
     neutral: str | Sequence[str] | None = None,
     style: str = "tidy",
+    *,
+    workers: int = 1,
 ) -> int:
     """Measure videos, pictures and folders of pictures and write one table.
+
+    With several videos (or more than 50 pictures), each is first written into a folder
+    ``OUT.parts``; what is there already and unchanged is not measured again.
 
     Parameters
     ----------
@@ -70,6 +56,8 @@ def run_au_command(
     neutral : str or sequence of str, optional
         ``START:END`` in seconds of each video: its neutral phase.
     style : {"tidy", "openface"}
+    workers : int, default 1
+        Videos measured at the same time.
 
     Returns
     -------
@@ -86,34 +74,115 @@ def run_au_command(
         When nothing could be read at all, or the table cannot be written.
     """
     out = Path(out)
-    separator = _check_output(out, style, videos)
-    windows = parse_neutral(neutral)
+    _check_output(out, style, videos)
+    if workers < 1:
+        raise UsageError(f"--workers {workers} must be at least 1.")
+    settings = Settings(backend, style, parse_neutral(neutral), out.suffix.lower())
     inputs = _expand([Path(video) for video in videos])
     load_backend(backend)
     face_model_path()
     many = len(inputs) > 1 or any(Path(video).is_dir() for video in videos)
-    outcomes = []
-    for i, path in enumerate(inputs, start=1):
-        title = f"{path.name} ({i} of {len(inputs)})" if many else path.name
-        with _progress_bar(title, path) as progress:
-            outcome = _measure(path, backend, windows, progress)
-        outcomes.append(outcome)
-        for line in (outcome.problem, outcome.note):
-            if line:
-                sys.stderr.write(f"duchenne: {line}\n")
-    tables = [
-        outcome.table.assign(input=_label(path, inputs))
-        for path, outcome in zip(inputs, outcomes, strict=True)
-        if outcome.table is not None
-    ]
-    problems = [outcome.problem for outcome in outcomes if outcome.problem]
-    if not tables:
-        if len(inputs) == 1:
+    units = units_of(inputs)
+    with _progress_bar(units) as progress:
+        if len(units) == 1:
+            outcomes = [_single(units[0], settings, out, progress, with_input=many)]
+        else:
+            folder = out.with_name(f"{out.name}.parts")
+            outcomes = run_batch(units, settings, folder, workers=workers, progress=progress)
+            parts = [outcome.part for outcome in outcomes if outcome.part is not None]
+            if parts:
+                join_tables(parts, out)
+    return _told(outcomes, out, n_inputs=len(inputs), many=many)
+
+
+def run_compare_command(
+    videos: Sequence[Path | str],
+    out: Path | str,
+    sources: tuple[str, str],
+    neutral: str | Sequence[str] | None = None,
+) -> int:
+    """Compare two measurements of one film: a page (HTML) and a table (TSV) beside it.
+
+    Parameters
+    ----------
+    videos : sequence of path
+        The film; may be absent where both sources are tables.
+    out : path
+        Ends with ``.html``.
+    sources : (str, str)
+        Tables, of ``duchenne au`` or OpenFace, or names of backends.
+    neutral : str or sequence of str, optional
+        ``START:END`` in seconds: the neutral phase, for backends.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    UsageError
+        For a wrong ending, several films, or a source that is neither a table nor a backend.
+    DuchenneError
+        When something cannot be read, or the two have nothing in common.
+    """
+    from duchenne.analysis.face.compare import (  # noqa: PLC0415  (only for this)
+        compare,
+        measure_source,
+        write_comparison,
+    )
+
+    out = Path(out)
+    if out.suffix.lower() != ".html":
+        raise UsageError(f"--out {out} must end with .html where --compare is given.")
+    if len(videos) > 1 or any(Path(video).is_dir() for video in videos):
+        raise UsageError("--compare takes one film.")
+    windows = parse_neutral(neutral)
+    film = Path(videos[0]) if videos else None
+    units = [Unit((film,), (film.name,), still=False)] * 2 if film else []
+    with _progress_bar(units) as progress:
+
+        def measured(side: int) -> pd.DataFrame:
+            return measure_source(sources[side], film, windows, lambda n: progress(side, n))
+
+        tables = measured(0), measured(1)
+    comparison = compare((_shown(sources[0]), _shown(sources[1])), tables)
+    table = write_comparison(comparison, out, film)
+    sys.stdout.write(f"Agreement: {table}\n{out}\n")
+    return 0
+
+
+def _shown(source: str) -> str:
+    return Path(source).name if Path(source).is_file() else source
+
+
+def _single(
+    unit: Unit,
+    settings: Settings,
+    out: Path,
+    progress: Callable[[int, int], object],
+    *,
+    with_input: bool,
+) -> Outcome:
+    table, outcome = measure_unit(unit, settings, lambda n: progress(0, n))
+    if table is None:
+        return outcome
+    write_au_table(table if with_input else table.drop(columns="input"), out, settings.style)
+    return Outcome(out, outcome.problems, outcome.notes, outcome.n_frames)
+
+
+def _told(outcomes: Sequence[Outcome], out: Path, *, n_inputs: int, many: bool) -> int:
+    """Tell problems and notes, and return the exit code."""
+    problems = [line for outcome in outcomes for line in outcome.problems]
+    notes = [line for outcome in outcomes for line in outcome.notes]
+    for line in (*notes, *problems):
+        sys.stderr.write(f"duchenne: {line}\n")
+    if all(outcome.part is None for outcome in outcomes):
+        if n_inputs == 1:
             return 1
-        raise DuchenneError(f"None of the {len(inputs)} inputs could be read: nothing was written.")
-    _write(pd.concat(tables, ignore_index=True), out, separator, style, with_input=many)
+        raise DuchenneError(f"None of the {n_inputs} inputs could be read: nothing was written.")
     if problems and many:
-        sys.stderr.write(f"duchenne: {len(problems)} of {len(inputs)} inputs had problems.\n")
+        sys.stderr.write(f"duchenne: {len(problems)} of {n_inputs} inputs had problems.\n")
     sys.stdout.write(f"{out}\n")
     return 1 if problems else 0
 
@@ -142,7 +211,7 @@ def parse_neutral(neutral: str | Sequence[str] | None) -> tuple[tuple[float, flo
     return tuple(windows)
 
 
-def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> str:
+def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> None:
     if style not in STYLES:
         raise UsageError(f"There is no style '{style}'; there are: {', '.join(STYLES)}.")
     if out.suffix.lower() not in SEPARATORS:
@@ -151,7 +220,6 @@ def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> str:
         raise UsageError(f"--out {out} is a folder: give the name of a file.")
     if any(out.resolve() == Path(video).resolve() for video in videos):
         raise UsageError(f"--out {out} is also an input: give another name.")
-    return SEPARATORS[out.suffix.lower()]
 
 
 def _expand(paths: Sequence[Path]) -> list[Path]:
@@ -172,95 +240,8 @@ def _expand(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _measure(
-    path: Path,
-    backend: str,
-    windows: Sequence[tuple[float, float]],
-    progress: Callable[[int], object],
-) -> _Outcome:
-    still = path.suffix.lower() in IMAGE_SUFFIXES
-    try:
-        if still:
-            picture = (0, 0.0, image_frame(path))
-            result = analyse_pictures([picture], backend=backend, progress=progress)
-        else:
-            result = analyse_face(
-                video_frames(path), backend=backend, neutral=windows, progress=progress
-            )
-    except DuchenneError as error:
-        return _Outcome(None, str(error))
-    return _Outcome(result.table, _problem(path, result), _note(path, result, windows, still=still))
-
-
-def _problem(path: Path, result: FaceResult) -> str | None:
-    quality = result.quality
-    if quality["face_fraction"] == 0:
-        return f"No face was found in {path}: its Action Units are n/a."
-    if quality["usable_fraction"] == 0:
-        return f"The face in {path} is too small, turned away or cut off: its Action Units are n/a."
-    return None
-
-
-def _note(
-    path: Path, result: FaceResult, windows: Sequence[tuple[float, float]], *, still: bool
-) -> str | None:
-    notes = []
-    if result.quality["n_undecodable"]:
-        notes.append(f"{result.quality['n_undecodable']} frames could not be decoded")
-    if windows and not still and result.calibration.source != "neutral phase":
-        notes.append("the neutral phase has too few usable frames and was not used")
-    return f"{path}: {'; '.join(notes)}." if notes else None
-
-
-def _label(path: Path, inputs: Sequence[Path]) -> str:
-    """Return the file's name, or its path where another input has the same name."""
-    same = sum(other.name == path.name for other in inputs)
-    return path.name if same == 1 else str(path)
-
-
-def _write(table: pd.DataFrame, out: Path, separator: str, style: str, *, with_input: bool) -> None:
-    columns = [str(c) for c in table.columns if c != "input"]
-    table = table[(["input"] if with_input else []) + columns]
-    if style == "openface":
-        table = openface_table(table)
-    table = _rounded(table)
-    codebook = _codebook([str(c) for c in table.columns], style)
-    if separator == "\t":
-        write_table(table, out, codebook)
-        return
-    kinds = {name: column.kind or "number" for name, column in codebook.items()}
-    for name, kind in kinds.items():
-        if kind == "integer":
-            table[name] = table[name].astype("Int64")
-        elif kind == "boolean":
-            table[name] = table[name].map({True: "true", False: "false"})
-    write_codebook(codebook, out.with_suffix(".json"), kinds)
-    with replacing(out) as aside:
-        table.to_csv(aside, sep=separator, index=False, na_rep="n/a")
-
-
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.copy()
-    for name in table.columns:
-        if table[name].dtype == np.float64 and name not in {"time", "timestamp"}:
-            table[name] = table[name].round(DECIMALS) + 0.0
-        elif name in {"time", "timestamp"}:
-            table[name] = table[name].round(6)
-    return table
-
-
-def _codebook(names: Sequence[str], style: str) -> dict[str, Column]:
-    book: dict[str, Column] = dict(AU_FRAME)
-    book["input"] = Column("Name of the file that the row is about.", kind="string")
-    book["time"] = Column("Time of the frame from the start of the video.", "s", kind="number")
-    if style == "openface":
-        book |= OPENFACE_COLUMNS
-    book |= au_columns(names)
-    return {name: book[name] for name in names}
-
-
 @contextmanager
-def _progress_bar(title: str, path: Path) -> Iterator[Callable[[int], object]]:
+def _progress_bar(units: Sequence[Unit]) -> Iterator[Callable[[int, int], object]]:
     """Show a bar on the standard error stream, so that the standard output ends with the result."""
     from rich.console import Console  # noqa: PLC0415  (only for the command)
     from rich.progress import (  # noqa: PLC0415
@@ -271,16 +252,30 @@ def _progress_bar(title: str, path: Path) -> Iterator[Callable[[int], object]]:
         TimeRemainingColumn,
     )
 
-    total = 1 if path.suffix.lower() in IMAGE_SUFFIXES else frame_count(path)
+    shown = sys.stderr.isatty()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("frames"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not shown,
     )
+    if not shown:
+        yield lambda _unit, _frames: None
+        return
+    expected = [expected_frames(unit) for unit in units]
+    frames = [0] * len(units)
     with bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task("", total=sum(expected) or None)
+
+        def tell(unit: int, done: int) -> None:
+            frames[unit] = done
+            expected[unit] = max(expected[unit], done)
+            name = units[unit].paths[0].name
+            title = name if len(units) == 1 else f"{name} ({unit + 1} of {len(units)})"
+            bar.update(task, description=title, completed=sum(frames), total=sum(expected))
+
+        yield tell

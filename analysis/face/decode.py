@@ -38,7 +38,9 @@ VIDEO_SUFFIXES = frozenset(
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
-def video_frames(path: Path | str) -> Iterator[tuple[int, float, Image | None]]:
+def video_frames(
+    path: Path | str, *, max_side_px: int | None = None
+) -> Iterator[tuple[int, float, Image | None]]:
     """Decode a video one frame at a time, upright, with the time of each frame.
 
     Parameters
@@ -46,6 +48,8 @@ def video_frames(path: Path | str) -> Iterator[tuple[int, float, Image | None]]:
     path : path
         Any video that FFmpeg reads. Rotation metadata are applied; times are the file's own, so a
         variable frame rate keeps its times, and the first frame is at 0.
+    max_side_px : int, optional
+        Make frames smaller whose longer side exceeds this.
 
     Yields
     ------
@@ -63,6 +67,7 @@ def video_frames(path: Path | str) -> Iterator[tuple[int, float, Image | None]]:
     _require_file(path)
     index = -1
     clock = _FrameClock()
+    picture = _Pictures(max_side_px)
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -79,7 +84,7 @@ def video_frames(path: Path | str) -> Iterator[tuple[int, float, Image | None]]:
                     continue
                 for frame in frames:
                     index += 1
-                    yield index, clock.of(frame), _upright(frame)
+                    yield index, clock.of(frame), picture(frame)
     except av.error.FFmpegError as error:
         if index < 0:
             raise DuchenneError(
@@ -117,11 +122,24 @@ class _FrameClock:
         return 1.0 / self.rate_hz
 
 
-def _upright(frame: VideoFrame) -> Image:
-    """Return the RGB picture turned as the file's rotation metadata ask."""
-    picture = frame.to_ndarray(format="rgb24")
-    quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+class _Pictures:
+    """Turns frames into upright RGB pictures; one converter serves a whole film."""
+
+    def __init__(self, max_side_px: int | None) -> None:
+        from av.video.reformatter import VideoReformatter  # noqa: PLC0415  (heavy)
+
+        self._converter = VideoReformatter()
+        self._max_side_px = max_side_px
+
+    def __call__(self, frame: VideoFrame) -> Image:
+        width, height = frame.width, frame.height
+        longest = max(width, height)
+        if self._max_side_px is not None and longest > self._max_side_px:
+            scale = self._max_side_px / longest
+            width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        rgb = self._converter.reformat(frame, width, height, "rgb24")
+        quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
+        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns), np.uint8)
 
 
 def frame_count(path: Path | str) -> int | None:

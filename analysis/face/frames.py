@@ -54,6 +54,11 @@ class FaceFrames:
         to the participant's right is positive), in degrees.
     images : sequence of (height, width, 3) uint8 arrays, or None where not readable
         The RGB frames themselves, kept only as long as this batch.
+    surface : (n, 4) float64, optional
+        What the picture of the face is like, in the order of
+        :data:`duchenne.analysis.face.surface.SURFACE_NAMES`; NaN where no face was found.
+    still : bool
+        The frames are pictures that have nothing to do with each other.
     """
 
     frame: NDArray[np.int64]
@@ -64,6 +69,8 @@ class FaceFrames:
     rotation: FloatArray
     pose_deg: FloatArray
     images: Sequence[Image | None] = ()
+    surface: FloatArray | None = None
+    still: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -14,7 +14,8 @@ Grishchenko et al. (2022), Blendshapes GHUM: real-time monocular facial blendsha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,13 +26,22 @@ from duchenne.analysis.face.frames import (
     FloatArray,
     Image,
 )
-from duchenne.analysis.face.model import create_landmarker, face_model_path, quiet_native_logs
+from duchenne.analysis.face.identity import box_of, choose, prominence
+from duchenne.analysis.face.model import (
+    detected,
+    face_model_path,
+    open_detector,
+    open_landmarker,
+    quiet_native_logs,
+)
+from duchenne.analysis.face.participant import Participant, first_looks
+from duchenne.analysis.face.surface import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from numpy.typing import NDArray
+    from duchenne.analysis.face.model import Detector, Landmarker
 
 __all__ = ["BLENDSHAPE_NAMES", "FaceTracker", "face_model_path", "pose_from_rotation"]
 
@@ -56,18 +66,20 @@ _NO_FACE = (
     np.full(N_BLENDSHAPES, np.nan),
     np.full((3, 3), np.nan),
 )
+_Face = tuple[FloatArray, FloatArray, FloatArray]
+_Frame = tuple[int, float, Image | None]
 
 # The landmark model works on 256 px; a larger picture costs time and brings nothing.
 MAX_SIDE_PX = 1920
-# Bystanders are looked for this often, and at most this many faces are told apart.
-SCAN_S = 0.5
+# At most this many faces of a picture are told apart.
 MAX_FACES = 4
-# A face that jumps by more than this share of its own size between frames is another face.
-MAX_JUMP = 1.0
-# After this long without the followed face, the largest face is taken again.
-FORGET_S = 2.0
+# The participant is chosen over this long, or as many pictures as take this much memory.
+CHOICE_S = 1.0
+MAX_KEPT_BYTES = 64_000_000
+# Light, sharpness and what covers the face are looked at in every second frame.
+LOOK_EVERY = 2
 # A bystander is blackened with this much of the face's size around the middle of the face.
-COVER = 0.8
+COVER = 0.7
 
 
 def pose_from_rotation(rotation: FloatArray) -> FloatArray:
@@ -93,15 +105,15 @@ def pose_from_rotation(rotation: FloatArray) -> FloatArray:
 class FaceTracker:
     """Follows the participant's face through the frames of one video.
 
-    The participant is the largest face when tracking begins, and then the face that continues from
-    frame to frame; after two seconds without it, the largest face is taken again. MediaPipe
-    smooths landmarks only when it tracks a single face (their jitter is a quarter), so that it is
-    given one: all faces are looked for twice a second, and those of bystanders are blackened.
+    The participant is the largest and most central face of the first second, and then the face that
+    continues from frame to frame (:mod:`duchenne.analysis.face.participant`). MediaPipe smooths
+    landmarks only when it tracks a single face (their jitter is a quarter), so that it is given one:
+    faces are looked for by the small detector twice a second, and those of bystanders are blackened.
 
     Parameters
     ----------
     still : bool, default False
-        Treat each frame as a picture of its own (no tracking, largest face).
+        Treat each frame as a picture of its own (no tracking, the largest and most central face).
 
     Examples
     --------
@@ -111,21 +123,20 @@ class FaceTracker:
 
     def __init__(self, *, still: bool = False) -> None:
         self._still = still
-        self._scanner: Any = None
-        self._tracker: Any = None
+        self._detector: Detector | None = None
+        self._landmarker: Landmarker | None = None
+        self._participant: Participant | None = None
+        self._surface = Surface(every=1 if still else LOOK_EVERY)
         self._warm = False
         self._clock = _RunningClock()
         self._last_ms = -1
-        self._next_scan_s = -np.inf
-        self._bystanders: list[FloatArray] = []
-        self._last_box: FloatArray | None = None
-        self._last_seen_s = -np.inf
 
     def __enter__(self) -> FaceTracker:
         path = face_model_path()
-        self._scanner = create_landmarker(path, video=False, max_faces=MAX_FACES)
+        max_faces = MAX_FACES if self._still else 1
+        self._landmarker = open_landmarker(path, video=not self._still, max_faces=max_faces)
         if not self._still:
-            self._tracker = create_landmarker(path, video=True, max_faces=1)
+            self._detector = open_detector(path)
         return self
 
     def __exit__(
@@ -135,14 +146,12 @@ class FaceTracker:
         trace: TracebackType | None,
     ) -> None:
         with quiet_native_logs():
-            for task in (self._scanner, self._tracker):
+            for task in (self._landmarker, self._detector):
                 if task is not None:
                     task.close()
-        self._scanner = self._tracker = None
+        self._landmarker = self._detector = None
 
-    def track(
-        self, frames: Iterable[tuple[int, float, Image | None]], *, keep_images: bool = False
-    ) -> FaceFrames:
+    def track(self, frames: Iterable[_Frame], *, keep_images: bool = False) -> FaceFrames:
         """Find the participant's face in consecutive frames.
 
         Parameters
@@ -151,18 +160,24 @@ class FaceTracker:
             None stands for a frame that could not be decoded. Where time goes back (a camera's clock
             was set), tracking goes on as if it had not.
         keep_images : bool, default False
-            Keep the pictures, for backends that read pixels.
+            Keep the pictures, for backends that read pixels. From an iterator, no more frames are
+            then taken at once than 64 MB hold; the others stay in it.
 
         Returns
         -------
         FaceFrames
             NaN where no face was found.
         """
+        if self._landmarker is None:
+            raise RuntimeError("use the tracker as a context manager")
         places: list[tuple[int, float]] = []
         sizes: list[tuple[float, float]] = []
-        found: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        found: list[_Face] = []
+        surfaces: list[FloatArray] = []
         images: list[Image | None] = []
-        for index, time_s, image in frames:
+        limited = keep_images and iter(frames) is frames
+        kept_bytes = 0
+        for index, time_s, image in self._from_the_beginning(frames):
             places.append((index, time_s))
             sizes.append(
                 (image.shape[1], image.shape[0]) if image is not None else (np.nan, np.nan)
@@ -170,7 +185,11 @@ class FaceTracker:
             running_s = self._clock.at(time_s)
             face = None if image is None else self._face(image, running_s)
             found.append(face or _NO_FACE)
+            surfaces.append(self._surface.of(image, None if face is None else face[0]))
             images.append(image if keep_images else None)
+            kept_bytes += 0 if image is None else image.nbytes
+            if limited and kept_bytes > MAX_KEPT_BYTES:
+                break
         n = len(places)
         rotation = np.array([face[2] for face in found]).reshape(n, 3, 3)
         return FaceFrames(
@@ -182,79 +201,82 @@ class FaceTracker:
             rotation=rotation,
             pose_deg=pose_from_rotation(rotation),
             images=images,
+            surface=self._surface.finish(surfaces),
+            still=self._still,
         )
 
-    def _face(
-        self, image: Image, time_s: float
-    ) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    def _from_the_beginning(self, frames: Iterable[_Frame]) -> Iterable[_Frame]:
+        """Choose the participant from the first second, then give all frames in their order."""
+        if self._still or self._participant is not None:
+            return frames
+        rest = iter(frames)
+        first = _first_second(rest)
+        pictures = [image for _, _, image in first if image is not None]
+        if pictures and self._detector is not None:
+            with quiet_native_logs():  # the first inference writes messages
+                looks = [_looked(self._detector, pictures[i]) for i in first_looks(len(pictures))]
+            height, width = pictures[0].shape[:2]
+            self._participant = Participant(choose(looks, (width, height)))
+        return chain(first, rest)
+
+    def _face(self, image: Image, time_s: float) -> _Face | None:
         """Return landmarks in pixels, blendshapes and rotation of the participant's face."""
-        if self._scanner is None:
-            raise RuntimeError("use the tracker as a context manager")
-        fitted = _fit(image)
-        if not self._warm:
-            with quiet_native_logs():  # the first inference of each task writes messages
-                self._scan(fitted, time_s)
-                found = self._find(fitted, time_s)
-            self._warm = True
-        else:
-            if time_s >= self._next_scan_s and not self._still:
-                self._scan(fitted, time_s)
-            found = self._find(fitted, time_s)
-        if found is None:
-            return None
-        result, choice = found
-        width, height = image.shape[1], image.shape[0]
-        return (
-            _points(result.face_landmarks[choice]) * [width, height, width],
-            np.array([shape.score for shape in result.face_blendshapes[choice]], np.float64),
-            np.asarray(result.facial_transformation_matrixes[choice], np.float64)[:3, :3],
-        )
+        if self._warm:
+            return self._find(image, time_s)
+        with quiet_native_logs():  # each model writes messages when it is used first
+            found = self._find(image, time_s)
+        self._warm = found is not None
+        return found
 
-    def _find(self, image: NDArray[np.uint8], time_s: float) -> tuple[Any, int] | None:
+    def _find(self, image: Image, time_s: float) -> _Face | None:
+        assert self._landmarker is not None
+        size_px = (image.shape[1], image.shape[0])
+        fitted = _fit(image)
         if self._still:
-            result = self._scanner.detect(_picture(image))
-            boxes = _boxes(result, image)
-            return (result, int(np.argmax(boxes[:, 2]))) if len(boxes) else None
+            faces = [_in_pixels(face, size_px) for face in self._landmarker.find(fitted)]
+            if not faces:
+                return None
+            boxes = np.array([box_of(face[0][:, :2]) for face in faces])
+            return faces[int(np.argmax(prominence(boxes, size_px)))]
+        participant = self._participant = self._participant or Participant()
+        assert self._detector is not None
+        if participant.wants_scan(time_s):
+            participant.scan(_looked(self._detector, image), time_s, size_px)
         # Time stamps must increase; those that repeat are moved on by 1 ms.
         self._last_ms = max(self._last_ms + 1, round(time_s * 1000))
-        covered = _cover(image, self._bystanders)
-        result = self._tracker.detect_for_video(_picture(covered), self._last_ms)
-        boxes = _boxes(result, image)
-        if not len(boxes):
+        scale = fitted.shape[1] / image.shape[1]
+        bystanders = [box * scale for box in participant.bystanders]
+        place = None if participant.place is None else participant.place * scale
+        found = self._landmarker.find(_cover(fitted, bystanders, place), self._last_ms)
+        if not found:
             return None
-        if self._following(time_s) and self._jumps(boxes)[0] > MAX_JUMP:
-            self._next_scan_s = -np.inf
-            return None
-        self._last_box, self._last_seen_s = boxes[0], time_s
-        return result, 0
+        face = _in_pixels(found[0], size_px)
+        box = box_of(face[0][:, :2])
+        pose_deg = pose_from_rotation(face[2][None])[0]
+        return face if participant.accept(box, face[0], pose_deg, time_s) else None
 
-    def _scan(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """Look for all faces; remember those that are not the participant's."""
-        boxes = _boxes(self._scanner.detect(_picture(image)), image)
-        self._next_scan_s = time_s + SCAN_S
-        if not len(boxes):
-            self._bystanders = []
-            return
-        largest = int(np.argmax(boxes[:, 2]))
-        following = self._following(time_s)
-        chosen = int(np.argmin(self._jumps(boxes))) if following else largest
-        if following and self._jumps(boxes)[chosen] > MAX_JUMP:
-            chosen = -1  # the participant is not to be seen now: all these are bystanders
-        own = boxes[chosen] if chosen >= 0 else None
-        self._bystanders = [
-            box
-            for i, box in enumerate(boxes)
-            if i != chosen and (own is None or np.hypot(*(box[:2] - own[:2])) > own[2] / 2)
-        ]
 
-    def _following(self, time_s: float) -> bool:
-        return self._last_box is not None and time_s - self._last_seen_s <= FORGET_S
+def _first_second(frames: Iterator[_Frame]) -> list[_Frame]:
+    first: list[_Frame] = []
+    n_bytes = 0
+    for frame in frames:
+        first.append(frame)
+        n_bytes += 0 if frame[2] is None else frame[2].nbytes
+        passed_s = frame[1] - first[0][1]
+        if not 0 <= passed_s < CHOICE_S or n_bytes > MAX_KEPT_BYTES:
+            break
+    return first
 
-    def _jumps(self, boxes: FloatArray) -> FloatArray:
-        """Return how far each face is from the participant's last place, in its own size."""
-        assert self._last_box is not None
-        distance = np.hypot(*(boxes[:, :2] - self._last_box[:2]).T)
-        return np.asarray(distance / self._last_box[2], np.float64)
+
+def _looked(detector: Detector, image: Image) -> FloatArray:
+    fitted = _fit(image)
+    scale = image.shape[1] / fitted.shape[1]
+    return np.asarray(detected(detector, fitted) * scale, np.float64)
+
+
+def _in_pixels(face: _Face, size_px: tuple[int, int]) -> _Face:
+    width, height = size_px
+    return face[0] * [width, height, width], face[1], face[2]
 
 
 class _RunningClock:
@@ -277,42 +299,31 @@ class _RunningClock:
         return running_s
 
 
-def _picture(image: NDArray[np.uint8]) -> Any:
-    import mediapipe as mp  # noqa: PLC0415  (heavy; loaded when the first face is sought)
-
-    return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image, np.uint8))
-
-
-def _boxes(result: Any, image: NDArray[np.uint8]) -> FloatArray:
-    """Return centre x, centre y and size in pixels of the faces that were found: (n, 3)."""
-    size_px = np.array([image.shape[1], image.shape[0]], np.float64)
-    faces = [_box(_points(face)[:, :2] * size_px) for face in result.face_landmarks]
-    return np.array(faces, np.float64).reshape(-1, 3)
-
-
-def _cover(image: NDArray[np.uint8], boxes: Iterable[FloatArray]) -> NDArray[np.uint8]:
+def _cover(image: Image, boxes: Iterable[FloatArray], own: FloatArray | None) -> Image:
+    """Blacken bystanders; the participant's own place stays as it is."""
     boxes = list(boxes)
     if not boxes:
         return image
-    image = image.copy()
-    for x, y, size in boxes:
-        half = COVER * size
-        left, top = max(0, round(x - half)), max(0, round(y - half))
-        image[top : max(0, round(y + half)), left : max(0, round(x + half))] = 0
-    return image
+    covered = image.copy()
+    for box in boxes:
+        covered[_square(box, COVER)] = 0
+    if own is not None:
+        square = _square(own, 0.5)
+        if not any(np.hypot(*(box[:2] - own[:2])) < own[2] / 2 for box in boxes):
+            covered[square] = image[square]
+    return covered
 
 
-def _points(face: Any) -> FloatArray:
-    return np.array([(p.x, p.y, p.z) for p in face], np.float64)
+def _square(box: FloatArray, share: float) -> tuple[slice, slice]:
+    x, y, size = box
+    half = share * size
+    return (
+        slice(max(0, round(y - half)), max(0, round(y + half))),
+        slice(max(0, round(x - half)), max(0, round(x + half))),
+    )
 
 
-def _box(points: FloatArray) -> FloatArray:
-    """Return centre x, centre y and size of a face, in the unit of its points."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return np.array([*(low + high) / 2, float(np.max(high - low))])
-
-
-def _fit(image: Image) -> NDArray[np.uint8]:
+def _fit(image: Image) -> Image:
     longest = max(image.shape[:2])
     if longest <= MAX_SIDE_PX:
         return image

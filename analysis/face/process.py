@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +12,40 @@ import pandas as pd
 from duchenne.analysis.face.affect import expressive_valence
 from duchenne.analysis.face.backends.registry import load_backend
 from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
+from duchenne.analysis.face.dynamics import (
+    DEFAULT_OPTIONS,
+    Dynamics,
+    DynamicsOptions,
+    face_dynamics,
+)
 from duchenne.analysis.face.emotion import match_prototypes
 from duchenne.analysis.face.features import face_features
+from duchenne.analysis.face.flow import FlowReader
 from duchenne.analysis.face.frames import BoolArray, FloatArray, Image
+from duchenne.analysis.face.geometry.closure import add_closed_eyes
 from duchenne.analysis.face.landmarks import FaceTracker
+from duchenne.analysis.face.microexpressions import fast_enough
 from duchenne.analysis.face.quality import DEFAULT_LIMITS, QualityLimits, confidence, usable
+from duchenne.analysis.face.signals import FaceSignals
 from duchenne.analysis.face.smoothing import median_step_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from duchenne.analysis.face.backends.base import AUBackend
+    from duchenne.analysis.face.frames import FaceFrames
 
 __all__ = ["FaceResult", "analyse_face", "analyse_pictures", "face_features"]
 
 BATCH = 32
-DEFAULT_BACKEND = "blendshapes"
+BLOCK = 4096
+DEFAULT_BACKEND = "geometry"
 # Action Units that correlate less than this with the truth are kept out of the prototypes.
-MIN_RELIABILITY = 0.3
+MIN_RELIABILITY = 0.5
+# The rate of a film is taken from so many frames at its beginning.
+RATE_FRAMES = 8
 
+Sound = tuple[FloatArray, FloatArray]
 Frame = tuple[int, float, Image | None]
 
 
@@ -48,12 +63,15 @@ class FaceResult:
         The neutral face that intensities are measured from.
     quality : dict
         ``n_frames n_undecodable face_fraction usable_fraction sampling_rate_hz backend
-        prototype_coverage``.
+        prototype_coverage dynamics`` (the settings of the temporal measures, and what is n/a and why).
+    dynamics : Dynamics, optional
+        What happens over time; None for pictures.
     """
 
     table: pd.DataFrame
     calibration: Calibration
     quality: dict[str, Any]
+    dynamics: Dynamics | None = None
 
     @property
     def neutral(self) -> dict[str, Any]:
@@ -75,6 +93,21 @@ class _Measured:
     features: FloatArray
 
 
+@dataclass(frozen=True)
+class _Film:
+    """What the temporal measures need besides, one entry per batch; flow only with a reader."""
+
+    reader: FlowReader | None
+    signals: list[FaceSignals] = field(default_factory=list)
+    flow: list[FloatArray] = field(default_factory=list)
+
+    def add(self, faces: FaceFrames) -> None:
+        """Read a batch of frames."""
+        self.signals.append(FaceSignals.of(faces))
+        if self.reader is not None:
+            self.flow.append(self.reader.read(faces))
+
+
 def analyse_face(
     frames: Iterable[Frame],
     *,
@@ -83,6 +116,8 @@ def analyse_face(
     n_frames: int | None = None,
     progress: Callable[[int], object] | None = None,
     limits: QualityLimits = DEFAULT_LIMITS,
+    sound: Sound | None = None,
+    options: DynamicsOptions = DEFAULT_OPTIONS,
 ) -> FaceResult:
     """Measure one person's face in every frame of a video.
 
@@ -102,6 +137,10 @@ def analyse_face(
         Told the number of frames done, after each batch.
     limits : QualityLimits
         What counts as usable.
+    sound : (times_s, level_dbfs), optional
+        Level of a microphone on the clock of the frames, to tell speech.
+    options : DynamicsOptions
+        Settings of the temporal measures.
 
     Raises
     ------
@@ -109,9 +148,27 @@ def analyse_face(
         When the face model is missing, or the backend is not known.
     """
     estimator = load_backend(backend) if isinstance(backend, str) else backend
-    measured = _measure(frames, estimator, n_frames, progress, limits, still=False)
+    rest = islice(iter(frames), n_frames)
+    begin = list(islice(rest, RATE_FRAMES))
+    is_fast = fast_enough(np.array([time_s for _, time_s, _ in begin]))
+    film = _Film(FlowReader() if is_fast else None)
+    measured = _measure(_chained(begin, rest), estimator, progress, limits, film)
     calibration = calibrate(estimator, measured.features, measured.time_s, measured.usable, neutral)
-    return _result(measured, estimator, calibration)
+    result = _result(measured, estimator, calibration)
+    dynamics = face_dynamics(
+        result.table,
+        FaceSignals.joined(film.signals).where(measured.usable),
+        estimator,
+        flow=np.concatenate(film.flow) if film.flow else None,
+        sound=sound,
+        options=options,
+    )
+    return replace(
+        result,
+        table=result.table.assign(speaking=dynamics.speaking),
+        quality=result.quality | {"dynamics": dynamics.report},
+        dynamics=dynamics,
+    )
 
 
 def analyse_pictures(
@@ -127,30 +184,39 @@ def analyse_pictures(
     typical neutral face.
     """
     estimator = load_backend(backend) if isinstance(backend, str) else backend
-    measured = _measure(pictures, estimator, None, progress, limits, still=True)
+    measured = _measure(iter(pictures), estimator, progress, limits)
     calibration = calibrate(
         estimator, measured.features, measured.time_s, measured.usable, still=True
     )
     return _result(measured, estimator, calibration)
 
 
+def _chained(begin: list[Frame], rest: Iterator[Frame]) -> Iterator[Frame]:
+    """Give the frames that were looked at already, and let go of each, then the others."""
+    begin.reverse()
+    while begin:
+        yield begin.pop()
+    yield from rest
+
+
 def _measure(
-    frames: Iterable[Frame],
+    frames: Iterator[Frame],
     backend: AUBackend,
-    n_frames: int | None,
     progress: Callable[[int], object] | None,
     limits: QualityLimits,
-    *,
-    still: bool,
+    film: _Film | None = None,
 ) -> _Measured:
+    """Read all frames; those of a film go to `film` too, pictures have none."""
     batches: list[_Measured] = []
     done = 0
-    rest: Iterator[Frame] = islice(iter(frames), n_frames)
-    with FaceTracker(still=still) as tracker:
+    keep_images = backend.needs_images or (film is not None and film.reader is not None)
+    with FaceTracker(still=film is None) as tracker:
         while True:
-            faces = tracker.track(islice(rest, BATCH), keep_images=backend.needs_images)
+            faces = tracker.track(islice(frames, BATCH), keep_images=keep_images)
             if not len(faces):
                 break
+            if film is not None:
+                film.add(faces)
             features = backend.features(faces)
             confidences = confidence(faces, limits)
             batches.append(
@@ -179,13 +245,20 @@ def _joined(batches: list[_Measured], n_features: int) -> _Measured:
     return _Measured(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))
 
 
+def _in_blocks(backend: AUBackend, features: FloatArray, neutral: FloatArray) -> FloatArray:
+    """Return the intensities of a whole recording; the layers of a network hold one block at a time."""
+    starts = range(0, max(len(features), 1), BLOCK)
+    return np.concatenate([backend.intensities(features[i : i + BLOCK], neutral) for i in starts])
+
+
 def _result(measured: _Measured, backend: AUBackend, calibration: Calibration) -> FaceResult:
-    raw = backend.intensities(measured.features, calibration.neutral)
+    raw = _in_blocks(backend, measured.features, calibration.neutral)
     intensities = np.where(measured.usable[:, None], raw, np.nan)
     occurrences = occurrence(intensities, calibration)
     names = backend.au_names
     units = {name: intensities[:, i] for i, name in enumerate(names)}
     occurs = {name: occurrences[:, i] for i, name in enumerate(names)}
+    add_closed_eyes(units, occurs, measured.time_s, in_order=calibration.in_order)
     reliable = [au for au in names if backend.reliability.get(au, 1.0) >= MIN_RELIABILITY]
     match = match_prototypes(
         {au: units[au] for au in reliable}, {au: occurs[au] for au in reliable}, backend.reliability

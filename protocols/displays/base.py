@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from duchenne.stimuli.errors import DuchenneError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from duchenne.stimuli.manifest import Stimulus
+
+
+class ScreenTooSmall(DuchenneError):  # noqa: N818 - reads as what it says
+    """The screen has fewer pixels than the protocol declares."""
+
 
 Rect: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""

@@ -37,6 +37,7 @@ from duchenne.protocols.displays.base import (
     Flip,
     KeyPress,
     Picture,
+    ScreenTooSmall,
     Text,
     Typed,
 )
@@ -100,7 +101,7 @@ class PsychoPyDisplay:
 
     Raises
     ------
-    DuchenneError
+    ScreenTooSmall
         On entering: the screen is smaller than declared.
     """
 
@@ -363,9 +364,9 @@ class PsychoPyDisplay:
     def _open(self) -> None:
         screen = pyglet.canvas.get_display().get_default_screen()
         if screen.width < self.width_px or screen.height < self.height_px:
-            raise DuchenneError(
+            raise ScreenTooSmall(
                 f"the screen has {screen.width}x{screen.height} px but the protocol declares "
-                f"{self.width_px}x{self.height_px}; correct screen: width_px and height_px"
+                f"{self.width_px}x{self.height_px}; correct width_px and height_px, or change the screen"
             )
         same_size = (screen.width, screen.height) == (self.width_px, self.height_px)
         self._fullscreen = same_size and not self._virtual

@@ -118,9 +118,11 @@ class Emotions:
         return None
 
     def shapes(self, draft: Draft, hover: object = None) -> list[Shape]:
-        """Return question, emotions, boxes and button."""
+        """Return question, what the numbers mean, emotions, boxes and button."""
         layout, rating = self.layout, self.rating
         shapes: list[Shape] = [question_words(layout, rating.question, 0.14)]
+        if rating.intensity > 1:
+            shapes.append(self._ends())
         for i, name in enumerate(rating.emotions):
             x0, y0, _, y1 = self.row_px(i)
             width = self.box_px(i, 1)[0] - x0 - 0.015 * layout.width_px
@@ -137,6 +139,14 @@ class Emotions:
             layout, hover=hover == BUTTON, chosen=draft.done
         )
         return shapes
+
+    def _ends(self) -> Shape:
+        """Return what the lowest and the highest number stand for."""
+        layout, rating = self.layout, self.rating
+        words = f"1  {rating.weak}   –   {rating.intensity}  {rating.strong}"
+        place = (layout.width_px / 2, 0.235 * layout.height_px)
+        width, height = 0.9 * layout.width_px, 0.05 * layout.height_px
+        return layout.words(words, place, width, layout.style(0.03), max_height_px=height)
 
     def _box(self, i: int, level: int, chosen: int, *, over: bool) -> list[Shape]:
         layout, rect = self.layout, self.box_px(i, level)

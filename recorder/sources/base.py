@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 WATCH_INTERVAL_S = 0.5
+NEVER_HEARD_S = 300.0
+"""A source that is to stop unheard waits so long for its first listener."""
 MAX_BUFFERED_S = 360
 """Seconds that an outlet keeps for a consumer that is stalled."""
 
@@ -112,6 +114,7 @@ class CountingOutlet:
     def __init__(self, info: pylsl.StreamInfo, on_first: Callable[[], None] | None = None) -> None:
         self._outlet = pylsl.StreamOutlet(info, max_buffered=MAX_BUFFERED_S)
         self._on_first = on_first
+        self._made_at_s = pylsl.local_clock()
         self._heard_at_s: float | None = None
         self.n = 0
 
@@ -121,6 +124,11 @@ class CountingOutlet:
         if self._outlet.have_consumers():
             self._heard_at_s = pylsl.local_clock()
         return 0.0 if self._heard_at_s is None else pylsl.local_clock() - self._heard_at_s
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds without any consumer so far; 0 once there has been one."""
+        return 0.0 if self._heard_at_s is not None else pylsl.local_clock() - self._made_at_s
 
     def push_chunk(
         self,
@@ -152,8 +160,8 @@ def serve(
     on_ready : callable, optional
         Called once, when the outlet is up and the first samples have been pushed.
     stop_unheard_s : float, optional
-        Also stop when the last consumer has been gone for so long, in seconds: a session that was
-        killed leaves no source behind.
+        Also stop when the last consumer has been gone for so long, in seconds, or when none has come for
+        five minutes: a session that was killed leaves no source behind.
 
     Returns
     -------
@@ -183,5 +191,5 @@ def _watch_consumers(
     outlet: CountingOutlet, stop: threading.Event, stop_unheard_s: float | None
 ) -> None:
     while stop_unheard_s is not None and not stop.wait(WATCH_INTERVAL_S):
-        if outlet.unheard_s > stop_unheard_s:
+        if outlet.unheard_s > stop_unheard_s or outlet.waiting_s > NEVER_HEARD_S:
             stop.set()

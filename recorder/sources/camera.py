@@ -13,18 +13,19 @@ import pylsl
 
 from duchenne.recorder.sources.camera_encode import make_encoder
 from duchenne.recorder.sources.camera_grabber import differences, summary_of
-from duchenne.recorder.sources.camera_live import LiveCamera, tell_operator
+from duchenne.recorder.sources.camera_live import LiveCamera
 from duchenne.recorder.sources.camera_opencv import OpenCvGrabber
 from duchenne.recorder.sources.camera_options import CameraOptions
 from duchenne.recorder.sources.film import Film, FilmFrame
 from duchenne.recorder.sources.image_folder import USUAL_RATE_HZ, ImageFolder
+from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.v4l2 import V4l2Grabber, attached_devices, list_cameras
 from duchenne.recorder.streams import declare_latency, video_description
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -178,13 +179,18 @@ class Camera:
         if told := differences(options.wanted, mode):
             if options.exact:
                 raise DuchenneError(_not_as_asked(device, told))
-            tell_operator(f"{options.name}: camera {device} gives {told}.")
+            notice(f"{options.name}: camera {device} gives {told}.")
         for line in grabber.apply(options.controls):
-            tell_operator(f"{options.name}: {line}.")
+            notice(f"{options.name}: {line}.")
         encoder = self._make_encoder(mode.width_px, mode.height_px, mode.rate_hz)
         live = LiveCamera(options.name, device, grabber, encoder)
         live.settle(options.settle_s if options.lock else 0.0)
         held = grabber.lock(options.controls) if options.lock else []
+        if options.lock:
+            for what in not_held(held, mode):
+                notice(
+                    f"{options.name}: {what} could not be locked: the camera may change it meanwhile."
+                )
         self._encoder, self._live, self._grabber = encoder, live, grabber
         self._info = self._describe(mode.width_px, mode.height_px, mode.rate_hz, grabber.name)
         acquisition = self._info.desc().child("acquisition")
@@ -239,6 +245,12 @@ class Camera:
         return info
 
 
+def not_held(held: Sequence[str], mode: CameraMode) -> list[str]:
+    """Return what a camera goes on adjusting by itself, as far as its answers tell."""
+    watched = ["exposure"] if mode.pixel_format == "GREY" else ["exposure", "white balance"]
+    return [what for what in watched if not any(text.startswith(what) for text in held)]
+
+
 def open_grabber(device: str, options: CameraOptions) -> FrameGrabber:
     """Open a camera by its number or path.
 
@@ -282,10 +294,12 @@ def _passes(film: Film | ImageFolder, *, loop: bool) -> Iterator[tuple[int, floa
     """Yield pass number, its beginning in seconds, and each frame."""
     number, offset_s = 0, 0.0
     while True:
-        last_s = 0.0
+        last_s: float | None = None
         for frame in film.frames():
             last_s = frame.time_s
             yield number, offset_s, frame
+        if last_s is None:
+            raise DuchenneError(f"{film.path}: no frame of it can be decoded any more.")
         if not loop:
             return
         number += 1

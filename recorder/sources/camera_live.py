@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pylsl
 
 from duchenne.recorder.sources.camera_grabber import CameraGoneError
+from duchenne.recorder.sources.notices import notice
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ LEAST_STEP_S = 1e-6
 NUMBER_CHANNEL = ("frame_number", "count")
 LIVE_CHANNELS = (("device_time", "s"), ("damaged", "bool"))
 LEAST_FRAMES = 3
-
-
-def tell_operator(line: str) -> None:
-    """Write one line to standard error."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class RateCheck:
@@ -114,7 +109,7 @@ class LiveCamera:
         device: str,
         grabber: FrameGrabber,
         encoder: Encoder,
-        tell: Callable[[str], None] = tell_operator,
+        tell: Callable[[str], None] = notice,
     ) -> None:
         self._device, self._grabber, self._encoder = device, grabber, encoder
         self._rate = RateCheck(name, grabber.mode.rate_hz, tell)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from duchenne.recorder.ending import ending_signals
 from duchenne.recorder.sources.base import serve
 from duchenne.recorder.sources.registry import create_source, load_source, source_names
 from duchenne.stimuli.errors import UsageError
@@ -48,9 +49,11 @@ def list_sources(
 
 
 @app.command(
-    epilog="Example: duchenne sources start simulated --source-id tracker --set rate_hz=1200"
+    epilog="Example: duchenne sources start simulated --source-id tracker --set rate_hz=1200",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def start(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of a source; see `duchenne sources list`.")],
     source_id: Annotated[
         str, typer.Option(help="Stable LSL identity of the stream; by default duchenne-NAME.")
@@ -67,10 +70,31 @@ def start(
         typer.Option(help="Stop so many seconds after the last listener has left.", min=0.0),
     ] = None,
 ) -> None:
-    """Run one source until SIGTERM or Ctrl-C; prints `ready` once its samples flow."""
-    source = create_source(name, source_id or f"duchenne-{name}", _pairs(settings or []))
+    """Run one source until SIGTERM or Ctrl-C; prints `ready` once its samples flow.
+
+    An option of the source may also be given as --key value.
+    """
+    pairs = _pairs([*(settings or []), *_direct(context.args)])
+    source = create_source(name, source_id or f"duchenne-{name}", pairs)
     _serve_until_told(source, duration, stop_unheard)
     typer.echo(source.result)
+
+
+def _direct(arguments: list[str]) -> list[str]:
+    """Return ``--key value``, ``--key=value`` and a bare ``--key`` (true) as ``key=value``."""
+    settings: list[str] = []
+    is_open = False
+    for argument in arguments:
+        if argument.startswith("--") and len(argument) > 2:
+            key, equals, value = argument[2:].partition("=")
+            settings.append(f"{key}={value if equals else 'true'}")
+            is_open = not equals
+        elif is_open:
+            settings[-1] = f"{settings[-1].removesuffix('=true')}={argument}"
+            is_open = False
+        else:
+            raise UsageError(f"{argument}: give an option of the source as --key value.")
+    return settings
 
 
 def _pairs(settings: list[str]) -> dict[str, str]:
@@ -99,7 +123,7 @@ def _serve_until_told(
         ready_at.append(time.monotonic())
         typer.echo("ready")
 
-    previous = {n: signal.signal(n, note_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+    previous = {n: signal.signal(n, note_signal) for n in ending_signals()}
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="source") as pool:
             served = pool.submit(serve, source, stop, announce, stop_unheard_s=stop_unheard_s)

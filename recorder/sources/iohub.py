@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,7 @@ from duchenne.protocols.displays.virtual import has_display
 from duchenne.recorder.sources.base import SourceOptions
 from duchenne.recorder.sources.iohub_samples import Layout, layout_of, message_text, samples_of
 from duchenne.recorder.sources.listener import MarkerListener, tell_connected
+from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.paired_clocks import ClockMap, read_pair
 from duchenne.recorder.streams import gaze_description
 from duchenne.stimuli.errors import DuchenneError, UsageError
@@ -110,6 +112,7 @@ class IoHub:
         self._clock: ClockMap | None = None
         self._listener: MarkerListener | None = None
         self._host_file = ""
+        self._edf: Path | None = None
         self._last_stamp_s = float("-inf")
         self._n = 0
         self._n_messages = 0
@@ -133,7 +136,7 @@ class IoHub:
         text = f"{self._n} samples of {self._options.name} from {self._options.tracker}"
         if self._options.messages:
             text += f", {self._n_messages} messages sent"
-        edf = self._options.edf
+        edf = self._edf
         return text if edf is None else f"{text}; {edf if edf.exists() else f'no {edf}'}"
 
     def __enter__(self) -> Self:
@@ -145,10 +148,8 @@ class IoHub:
             raise DuchenneError("The ioHub source needs a screen, and DISPLAY is not set.")
         path = class_path(options.tracker)
         settings = self._settings(path)
-        if options.edf is not None and options.edf.exists():
-            raise DuchenneError(
-                f"{options.edf} exists and is never overwritten: give another edf=."
-            )
+        if options.edf is not None:
+            self._edf = free_name(options.edf)
         with ExitStack() as stack:
             stack.enter_context(psychopy_environment())
             self._launch(stack, path, settings)
@@ -167,11 +168,14 @@ class IoHub:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
-        edf = self._options.edf
-        if edf is not None:
-            received = edf.parent / f"{self._host_file}.EDF"
-            if received.exists():
-                received.rename(edf)
+        edf = self._edf
+        if edf is None:
+            return
+        received = edf.parent / f"{self._host_file}.EDF"
+        if received.exists():
+            received.rename(edf)
+        else:
+            notice(f"{self._options.name}: the EyeLink's file {received.name} did not come")
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push samples until `stop` is set.
@@ -226,7 +230,7 @@ class IoHub:
         from psychopy.iohub import launchHubServer  # noqa: PLC0415 -- belongs to the extra [lab]
 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="duchenne-iohub-")))
-        edf = self._options.edf
+        edf = self._edf
         display = {"reporting_unit_type": "pix", "device_number": self._options.screen}
         file = folder / "iohub_config.yaml"
         devices = [{"Display": display}, {path: dict(settings)}]
@@ -292,7 +296,7 @@ class IoHub:
             return
         jump_s = self._clock.update(read_pair(_hub_time_s()))
         if jump_s:
-            print(f"ioHub's clock jumped by {jump_s:+.6f} s", file=sys.stderr, flush=True)
+            notice(f"{self._options.name}: ioHub's clock jumped by {jump_s:+.6f} s")
 
     def _forward_markers(self) -> None:
         for cue in () if self._listener is None else self._listener.cues():
@@ -309,6 +313,15 @@ def _hub_time_s() -> Any:
     from psychopy.iohub.devices import Computer  # noqa: PLC0415 -- belongs to the extra [lab]
 
     return Computer.getTime
+
+
+def free_name(file: Path) -> Path:
+    """Return a path where nothing lies yet: the given one, or ``NAME-2``, ``NAME-3``, … of it.
+
+    A source that is started once more in a session must not fail because of its first file.
+    """
+    candidates = (file.with_stem(f"{file.stem}-{number}") for number in count(2))
+    return file if not file.exists() else next(path for path in candidates if not path.exists())
 
 
 def keeps_edf(path: str) -> bool:

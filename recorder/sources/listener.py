@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -185,5 +186,6 @@ class MarkerListener:
 
 
 def tell_connected(source_id: str) -> None:
-    """Say on standard output which markers are heard from now on."""
-    print(f"hears {source_id}", flush=True)
+    """Say on standard output which markers are heard from now on; nobody may be listening any more."""
+    with suppress(OSError, ValueError):
+        print(f"hears {source_id}", flush=True)

@@ -229,7 +229,7 @@ class Microphone:
         """
         if self._stream is None:
             raise RuntimeError("the source is not open: use it in a with statement")
-        self._stream.start()
+        self._start()
         heard_s = pylsl.local_clock()
         while not stop.is_set():
             try:
@@ -246,6 +246,14 @@ class Microphone:
             if block.overflow:
                 self._tell_overflow(heard_s)
         self._stream.stop(ignore_errors=True)
+
+    def _start(self) -> None:
+        import sounddevice as sd  # noqa: PLC0415 -- belongs to the extra [devices]
+
+        try:
+            self._stream.start()
+        except sd.PortAudioError as error:
+            raise DuchenneError(_refusal(sd, self._options.device, error)) from None
 
     def _hear(self, sound: Any, _frames: int, time: Any, status: Any) -> None:
         """Take a block from the driver, in the driver's thread."""

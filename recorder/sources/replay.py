@@ -217,7 +217,7 @@ class Replay:
         }
         return describe_replay(
             part.info,
-            name=(options.name if single else "") or part.info.name,
+            name=(options.name if single else "") or part.info.name or part.key,  # LSL wants a name
             source_id=options.source_id if first else f"{options.source_id}-{part.key}",
             speed=options.speed,
             facts=facts,

@@ -18,7 +18,7 @@ from duchenne.recorder.sources.participant import Participant
 from duchenne.recorder.sources.pupil_response import PupilPlan
 from duchenne.recorder.sources.simulated_calibration import SimulatedCalibration
 from duchenne.recorder.sources.truth import GazeTruth, free_path
-from duchenne.recorder.streams import gaze_description
+from duchenne.recorder.streams import declare_latency, gaze_description
 
 if TYPE_CHECKING:
     import threading
@@ -128,6 +128,7 @@ class SimulatedEyeTracker:
             manufacturer="Duchenne",
             model="simulated",
         )
+        declare_latency(info, 0.0)
         info.desc().append_child_value(CONTROL, "markers")
         if options.display_width_mm is not None and options.display_height_mm is not None:
             area = info.desc().append_child("display_area")

@@ -25,6 +25,7 @@ from duchenne.recorder.sources.microphone import (
     sound_description,
 )
 from duchenne.recorder.sources.photodiode import light_description
+from duchenne.recorder.streams import declare_latency
 
 if TYPE_CHECKING:
     import threading
@@ -42,6 +43,12 @@ LAG_S = 0.1
 LONGEST_CHUNK_S = 1.0
 NO_MARKERS = "listen to this Markers outlet only"
 CLICK_S = 0.002
+
+
+def without_latency(info: pylsl.StreamInfo) -> pylsl.StreamInfo:
+    """Say of a twin that its samples are stamped with the very time they are of."""
+    declare_latency(info, 0.0)
+    return info
 
 
 class _Twin:
@@ -160,7 +167,8 @@ class SimulatedPhotodiode(_RegularTwin):
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream."""
         options = self._options
-        return light_description(options.source_id, options.rate_hz, options.name, "simulated")
+        info = light_description(options.source_id, options.rate_hz, options.name, "simulated")
+        return without_latency(info)
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push samples until `stop` is set."""
@@ -228,7 +236,7 @@ class SimulatedMicrophone(_RegularTwin):
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream."""
-        return sound_description(self._options, "simulated")
+        return without_latency(sound_description(self._options, "simulated"))
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push samples until `stop` is set."""
@@ -297,7 +305,8 @@ class SimulatedKeyboard(_Twin):
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream."""
         options = self._options
-        return press_description(options.source_id, options.name, "Keyboard", "simulated")
+        info = press_description(options.source_id, options.name, "Keyboard", "simulated")
+        return without_latency(info)
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push presses until `stop` is set."""

@@ -24,7 +24,7 @@ from duchenne.recorder.sources.listener import MarkerListener, tell_connected
 from duchenne.recorder.sources.participant import NEUTRAL, Participant
 from duchenne.recorder.sources.simulated import SimulatedOptions
 from duchenne.recorder.sources.truth import FaceTruth, free_path
-from duchenne.recorder.streams import video_description
+from duchenne.recorder.streams import declare_latency, video_description
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class SimulatedFaceCamera:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the FaceVideo stream."""
-        return video_description(
+        info = video_description(
             source_id=self._options.source_id,
             frame_rate_hz=FRAME_RATE_HZ,
             width_px=WIDTH_PX,
@@ -90,6 +90,8 @@ class SimulatedFaceCamera:
             name=self._options.name,
             model="simulated participant",
         )
+        declare_latency(info, 0.0)
+        return info
 
     @property
     def result(self) -> str:

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from duchenne.protocols.gaze_feed import CONTROL
 from duchenne.recorder.sources.base import SourceOptions
+from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.paired_clocks import ClockMap, read_pair
 from duchenne.recorder.sources.tobii_commands import TobiiCommands
 from duchenne.recorder.sources.tobii_device import (
@@ -34,7 +35,7 @@ from duchenne.recorder.sources.tobii_device import (
 )
 from duchenne.recorder.sources.tobii_gaze import US, OpennessJoin, Sample, SampleCount, gaze_row
 from duchenne.recorder.sources.tobii_streams import SideStreams, describe_gaze
-from duchenne.recorder.sources.tobii_subscriptions import NOTIFICATIONS, Subscriptions, tell
+from duchenne.recorder.sources.tobii_subscriptions import NOTIFICATIONS, Subscriptions
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -376,6 +377,6 @@ class Tobii:
 
     def _report(self, event: str, text: str, **fields: Any) -> None:
         """Tell the operator in one line and put the event on its stream."""
-        tell(f"{name_of(self._tracker)}: {text}")
+        notice(f"{name_of(self._tracker)}: {text}")
         if self._side is not None:
             self._side.add_event(event, text=text, **fields)

@@ -5,9 +5,9 @@ The SDK calls back from threads of its own while it holds locks; nothing here wa
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.tobii_device import name_of, sdk_errors
 from duchenne.stimuli.errors import DuchenneError
 
@@ -31,11 +31,6 @@ NOTIFICATIONS: Mapping[str, str] = {
     "stream_buffer_overflow": "the SDK's buffer ran over: samples are lost",
 }
 """Notifications that are listened to, and what the operator is told; empty where that depends."""
-
-
-def tell(line: str) -> None:
-    """Say one line on standard error."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Subscriptions:
@@ -87,7 +82,7 @@ class Subscriptions:
                 with sdk_errors(f"leaving {name_of(self._tracker)}"):
                     self._tracker.unsubscribe_from(kind, callback)
             except DuchenneError as error:
-                tell(str(error))
+                notice(str(error))
                 break
         self._open.clear()
 
@@ -103,6 +98,6 @@ class Subscriptions:
             with sdk_errors(f"{name_of(self._tracker)} without {what}"):
                 self._listen(kind, what)
         except DuchenneError as error:
-            tell(str(error))
+            notice(str(error))
             return False
         return True

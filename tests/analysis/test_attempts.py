@@ -12,6 +12,7 @@ from tests.analysis.constructed import RECT_PX, constructed_session, trial_field
 
 from duchenne.analysis.align import Identity, ShownFrames, annotate, phases, presentations
 from duchenne.analysis.event_table import event_table
+from duchenne.analysis.summary import summarise, summary_codebook
 from duchenne.recorder.recording import Recording
 
 if TYPE_CHECKING:
@@ -186,3 +187,39 @@ def test_a_rating_counts_for_its_dimension_whatever_it_is_called(tmp_path: Path)
     with recording(tmp_path, rows) as opened:
         (row,) = presentations(opened).to_dict("records")
     assert (row["rating_valence"], row["rating_arousal"]) == (8, 2)
+
+
+@pytest.mark.parametrize("why", ["skip", "abort"])
+def test_a_stimulus_that_was_cut_short_is_kept_and_excluded_with_its_reason(
+    tmp_path: Path, why: str
+) -> None:
+    first, second = trial_fields(1), trial_fields(2)
+    rows: list[Marker] = [
+        (4.0, "stimulus_onset", first),
+        (4.4, "stimulus_offset", first | {"cut_short": why}),
+        (4.4, "skip", {"trial": 1, "step": "trial"}),
+        (9.0, "stimulus_onset", second),
+        (11.0, "stimulus_offset", second),
+    ]
+    with recording(tmp_path, rows) as opened:
+        shown = presentations(opened)
+        table = summarise(shown, opened.stimuli)
+    assert shown["cut_short"].tolist() == [why, None]
+    assert shown["interrupted"].tolist() == [False, False]
+    assert table["cut_short"].tolist() == [why, None]
+    assert table["excluded"].tolist() == [True, False]
+    assert table["exclusion_reason"].tolist() == [f"the presentation was cut short ({why})", None]
+    assert set(table.columns) == set(summary_codebook())
+
+
+def test_of_two_attempts_the_one_that_was_not_cut_short_counts(tmp_path: Path) -> None:
+    fields = trial_fields(1)
+    rows: list[Marker] = [
+        (4.0, "stimulus_onset", fields),
+        (4.4, "stimulus_offset", fields | {"cut_short": "skip"}),
+        (9.0, "stimulus_onset", fields),
+        (11.0, "stimulus_offset", fields),
+    ]
+    with recording(tmp_path, rows) as opened:
+        (row,) = presentations(opened).to_dict("records")
+    assert (row["onset_s"], row["cut_short"]) == (pytest.approx(9.0), None)

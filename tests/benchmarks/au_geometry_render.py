@@ -37,6 +37,7 @@ SPLITS = {"train": 0, "calibrate": 100_000, "test": 200_000, "sweep": 300_000, "
 GAZE_DEG = 30.0
 CLIP_FRAMES, CLIP_RATE_HZ = 110, 25.0
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 28, 45)
+DISFA = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 NEUTRAL, NEGATIVE, SINGLE, EMOTION, RANDOM, TALK, GAZE, POSE, FLICKER = range(9)
 # Identities that share one appearance (skin, brows, lips, hair), which takes seconds to paint.
 PER_APPEARANCE = 3
@@ -78,7 +79,7 @@ def compatible(au: dict[str, float], rng: np.random.Generator) -> dict[str, floa
 
 def shots(rng: np.random.Generator, emotions: dict[str, dict[str, float]]) -> list[Shot]:
     """Return the pictures of one identity."""
-    wanted = [NEUTRAL] * 3 + [NEGATIVE] * 3 + [SINGLE] * 3 + [EMOTION] * 3 + [RANDOM] * 5 + [TALK]
+    wanted = [NEUTRAL] * 3 + [NEGATIVE] * 4 + [SINGLE] * 3 + [EMOTION] * 3 + [RANDOM] * 6 + [TALK]
     return [shot(rng, kind, emotions) for kind in wanted]
 
 
@@ -165,8 +166,17 @@ def clip_shots(rng: np.random.Generator, emotions: dict[str, dict[str, float]]) 
     time_s = np.arange(CLIP_FRAMES) / CLIP_RATE_HZ
     weights: dict[str, np.ndarray] = {}
     side: dict[str, str] = {}
-    for start_s in (1.1, 2.2, 3.3):
-        act = shot(rng, int(rng.choice([SINGLE, EMOTION, RANDOM, RANDOM, TALK])), emotions)
+    scored = rng.permutation(DISFA)
+    others = rng.permutation([unit for unit in UNITS if unit not in (*DISFA, 45)])
+    for k, start_s in enumerate((1.1, 2.2, 3.3)):
+        act = shot(rng, RANDOM, emotions)
+        if k < 2 or rng.random() < 0.5:  # over a few films, every unit has its turn
+            some = (*scored[3 * k : 3 * k + 3], others[k])
+            act.au = {f"AU{unit}": float(rng.uniform(0.2, 1)) for unit in some}
+            act.side = None
+        else:
+            act = shot(rng, EMOTION, emotions)
+        add_noise(act, rng)
         side |= act.side or {}
         envelope = np.interp(time_s - start_s, [0, rng.uniform(0.15, 0.4), 0.7, 1.0], [0, 1, 1, 0])
         for unit, weight in act.au.items():

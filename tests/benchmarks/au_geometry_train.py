@@ -2,7 +2,7 @@
 
     python tests/benchmarks/au_geometry_train.py --data FOLDER --london FOLDER --out geometry_model.json
 
-``--data`` holds the shards of ``au_geometry_render.py``; their measures are cached in ``FOLDER/measures2``.
+``--data`` holds the shards of ``au_geometry_render.py``; their measures are cached in ``FOLDER/measures3``.
 ``--london`` holds the Face Research Lab London Set (CC BY 4.0); the neutral faces of every third person
 (by sorted number: the 1st, 4th, 7th …) tell what real faces look like at rest. All others are left for
 the test.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,63 @@ import numpy as np
 import torch
 from torch import nn
 
+from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.cues import frontalise
 from duchenne.analysis.face.frames import FaceFrames
-from duchenne.analysis.face.geometry.measures import LIVE_BLENDSHAPES, join_measures, measures
-from duchenne.analysis.face.geometry.model import GeometryModel, Network, rounded, write_model
-from duchenne.analysis.face.geometry.texture import REGIONS, contrast, points_in_crop
+from duchenne.analysis.face.geometry.measures import (
+    BLOCKS,
+    join_measures,
+    measure_names,
+    measures,
+)
+from duchenne.analysis.face.geometry.model import (
+    EDGE,
+    N_CONTEXT,
+    GeometryModel,
+    Network,
+    turned,
+    write_model,
+)
+from duchenne.analysis.face.geometry.texture import contrast, points_in_crop
 from duchenne.analysis.face.landmarks import FaceTracker, pose_from_rotation
 
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 28, 45)
 SIDED = ("AU12L", "AU12R", "AU14L", "AU14R")
 OUTPUTS = (*(f"AU{unit:02d}" for unit in UNITS), *SIDED)
 LOCKED = (0, 1, 6, 7, 8)  # kinds without any action: neutral, gaze, head, light
-MESH_PARTS, FEATURES, MEMBERS = 96, 96, 3
+MESH_PARTS, FEATURES, STRANGE, MEMBERS = 96, 112, 64, 4
 HIDDEN = (192, 96)
-EPOCHS, BATCH = 40, 256
+EPOCHS, BATCH = 20, 128
 # Noise added to each standardised part of each picture.
-NOISE = 0.1
-# How much more an error counts where no action is shown.
-CALM_WEIGHT = 1.4
+NOISE = 0.07
+# How much more an error counts where no action is shown, and again where it is above 0.
+CALM_WEIGHT, FALSE_WEIGHT = 1.4, 2.0
+# The dead zone holds this share of the answers to held-out faces without any action: where the neutral
+# face is known, and where it is not (there, a wider one would cost too many weak actions).
+QUIET_SHARES = (0.97, 0.85)
+# Compared with a typical face, an action occurs from this intensity, and above what real resting faces
+# reach by this factor: they are few, and others will reach more.
+STRANGE_OCCURRENCE, STRANGE_MARGIN = 3.0, 1.5
+# What changes when a real person smiles: measured on those that training may use.
+SMILE = {
+    "L": ("log_odds_mouthSmileLeft", "mouth_corner_height_L"),
+    "R": ("log_odds_mouthSmileRight", "mouth_corner_height_R"),
+}
+SMILE_OF_BOTH = ("mouth_protrusion", "log_odds_cheekPuff")
+# Intensity of AU12 in the median smile of the Face Research Lab London Set, as the networks see it.
+MEDIAN_SMILE = 2.7
+# What skin and brows of many real faces do at intensity 5, and the rendered ones do not, or little: the
+# chin dimples, brows are knit. Added to the rendered measures at random strength, often not at all.
+REAL_SIGNS = {
+    ("AU04", "contrast_glabella"): 1.0,
+    ("AU04", "brow_gap"): -0.035,
+    ("AU01", "contrast_forehead_middle"): 0.5,
+    ("AU09", "contrast_nose_root"): 0.8,
+    ("AU17", "contrast_chin"): 1.0,
+    ("AU15", "contrast_chin"): 0.3,
+    ("AU06", "contrast_eye_corner_L"): 0.8,
+    ("AU06", "contrast_eye_corner_R"): 0.8,
+}
 OWN, TYPICAL, HABITUAL = range(3)
 
 
@@ -118,11 +157,19 @@ def measured(path: Path, cache: Path, reference: np.ndarray) -> dict[str, np.nda
     return {**arrays, "measures": measures}
 
 
-def load(data: Path, split: str, reference: np.ndarray, most: int | None = None) -> Faces:
-    """Return all faces of a split."""
-    cache = data / "measures2"
+def load(
+    data: Path,
+    split: str,
+    reference: np.ndarray,
+    most: int | None = None,
+    *,
+    first: int = 0,
+    every: int = 1,
+) -> Faces:
+    """Return all faces of a split, or those of every so many identities."""
+    cache = data / "measures3"
     cache.mkdir(exist_ok=True)
-    paths = sorted(data.glob(f"{split}_*.npz"))[:most]
+    paths = sorted(data.glob(f"{split}_*.npz"))[:most][first::every]
     shards = [measured(path, cache, reference) for path in paths]
     joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
     return Faces(
@@ -135,11 +182,11 @@ def load(data: Path, split: str, reference: np.ndarray, most: int | None = None)
     )
 
 
-def london_neutral(folder: Path, reference: np.ndarray) -> np.ndarray:
-    """Return the measures of the neutral faces of every third person: (17, k)."""
+def london_third(folder: Path, reference: np.ndarray, name: str) -> np.ndarray:
+    """Return the measures of the neutral or smiling faces of every third person: (17, k)."""
     from duchenne.analysis.face.decode import image_frame
 
-    paths = sorted(folder.glob("*_neutral.jpg"))[::3]
+    paths = sorted(folder.glob(f"*_{name}.jpg"))[::3]
     with FaceTracker(still=True) as tracker:
         return np.concatenate(
             [
@@ -165,15 +212,99 @@ def first_map(faces: Faces) -> np.ndarray:
         .reshape(-1, k)
         .astype(np.float64)
     )
-    n_mesh = 3 * 478
-    start = k - n_mesh - len(REGIONS)
     spread = deltas.std(axis=0)
-    plain = [*range(start), *range(k - len(REGIONS), k)]
+    mesh = BLOCKS["mesh"]
+    plain = [*range(mesh.start), *range(mesh.stop, k)]
     blocks = np.zeros((k, len(plain) + MESH_PARTS))
     blocks[plain, np.arange(len(plain))] = 1.0 / (spread[plain] + 1e-3)
-    mesh = slice(start, start + n_mesh)
     blocks[mesh, len(plain) :] = principal(deltas[:, mesh], MESH_PARTS)
     return blocks
+
+
+def part_blocks() -> dict[str, slice]:
+    """Return where each kind of measure lies among the parts of :func:`first_map`."""
+    mesh = BLOCKS["mesh"]
+    n_plain = BLOCKS["log_odds"].stop - (mesh.stop - mesh.start)
+    blocks = {"mesh": slice(n_plain, None)}
+    for name in ("pose", "blendshapes", "distances"):
+        blocks[name] = BLOCKS[name]
+    shift = mesh.stop - mesh.start
+    for name in ("contrast", "log_odds"):
+        blocks[name] = slice(BLOCKS[name].start - shift, BLOCKS[name].stop - shift)
+    return blocks
+
+
+def context_map(real: np.ndarray, smiling: np.ndarray) -> np.ndarray:
+    """Return the map from measures to gaze (across, up) and smile (L, R): (k, 4).
+
+    The smile is the mean of four changes, each divided by its median over the real smiles.
+    """
+    names = measure_names()
+    columns = np.zeros((len(names), 4))
+    for side, sign in (("Left", 1.0), ("Right", -1.0)):
+        columns[names.index(f"eyeLookOut{side}"), 0] += sign / 2
+        columns[names.index(f"eyeLookIn{side}"), 0] -= sign / 2
+        columns[names.index(f"eyeLookUp{side}"), 1] += 0.5
+        columns[names.index(f"eyeLookDown{side}"), 1] -= 0.5
+    effect = np.median(smiling - real, axis=0)
+    for j, side in enumerate("LR", 2):
+        cues = [names.index(name) for name in (*SMILE[side], *SMILE_OF_BOTH)]
+        columns[cues, j] = 1.0 / (len(cues) * effect[cues])
+    return columns
+
+
+def mirror(measures: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the measures of the same faces seen in a mirror: (..., k)."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    names = measure_names()
+    places = {name: i for i, name in enumerate(names)}
+    order = np.arange(len(names))
+    sign = np.ones(len(names), measures.dtype)
+    for i, name in enumerate(names):
+        for one, other in (("Left", "Right"), ("Right", "Left"), ("_L", "_R"), ("_R", "_L")):
+            if name.endswith(one):
+                order[i] = places[name.removesuffix(one) + other]
+    _, partner = linear_sum_assignment(cdist(reference, reference * [-1, 1, 1]))
+    start = BLOCKS["mesh"].start
+    order[BLOCKS["mesh"]] = start + (3 * partner[:, None] + np.arange(3)).ravel()
+    sign[start : BLOCKS["mesh"].stop : 3] = -1
+    sign[1:3] = -1
+    return measures[..., order] * sign
+
+
+def with_mirrored(faces: Faces, reference: np.ndarray) -> Faces:
+    """Return faces and, as more persons, the same in a mirror."""
+    places = [OUTPUTS.index(_other_side(name)) for name in OUTPUTS]
+    return Faces(
+        measures=np.concatenate([faces.measures, mirror(faces.measures, reference)]),
+        truth=np.concatenate([faces.truth, faces.truth[:, places]]),
+        person=np.concatenate([faces.person, faces.person + faces.person.max() + 1]),
+        kind=np.concatenate([faces.kind] * 2),
+        pose=np.concatenate([faces.pose, faces.pose * [1, -1, -1]]),
+        gaze=np.concatenate([faces.gaze, faces.gaze * [-1, 1]]),
+    )
+
+
+def _other_side(name: str) -> str:
+    return name[:-1] + {"L": "R", "R": "L"}[name[-1]] if name[-1] in "LR" else name
+
+
+def real_folds(n: int) -> list[np.ndarray]:
+    """Return the real persons that each member of the networks for strangers is not told about."""
+    return [np.arange(n)[k::MEMBERS] for k in range(MEMBERS)]
+
+
+def real_signs(first: np.ndarray) -> dict[str, dict[int, float]]:
+    """Return, for each Action Unit, what its real signs add to which part at intensity 5."""
+    names = measure_names()
+    signs: dict[str, dict[int, float]] = {}
+    for (au, name), amount in REAL_SIGNS.items():
+        row = first[names.index(name)]
+        part = int(np.abs(row).argmax())
+        signs.setdefault(au, {})[part] = amount * row[part]
+    return signs
 
 
 def at_rest(faces: Faces) -> np.ndarray:
@@ -187,25 +318,28 @@ def at_rest(faces: Faces) -> np.ndarray:
 
 
 class Both(nn.Module):
-    """The shared linear map and the two networks."""
+    """The linear maps and the two kinds of networks."""
 
     def __init__(self, parts: int) -> None:
         super().__init__()
         self.map = nn.Linear(parts, FEATURES, bias=False)
+        self.strange_map = nn.Linear(parts, STRANGE, bias=False)
         self.own = nn.ModuleList(_layers(3 + FEATURES) for _ in range(MEMBERS))
-        self.strange = nn.ModuleList(_layers(3 + 2 * FEATURES + 1) for _ in range(MEMBERS))
+        self.strange = nn.ModuleList(_layers(3 + FEATURES + STRANGE + 1) for _ in range(MEMBERS))
 
-    def forward(
+    def known(self, pose: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        """Return outputs of each member, in units of 5 intensities, where the neutral face is known."""
+        inputs = torch.cat([pose, self.map(own)], dim=1)
+        return torch.stack([member(inputs) for member in self.own])
+
+    def unknown(
         self, pose: torch.Tensor, own: torch.Tensor, strange: torch.Tensor, mode: torch.Tensor
     ) -> torch.Tensor:
-        """Return outputs of each member in units of 5 intensities, each row by its mode's network."""
-        own, strange = self.map(own), self.map(strange)
+        """Return outputs of each member where the face is compared with a habitual or typical one."""
         habitual = (mode == HABITUAL).float()[:, None]
-        inputs = torch.cat([pose, own], dim=1)
-        known = torch.stack([member(inputs) for member in self.own])
-        inputs = torch.cat([inputs, strange, habitual], dim=1)
-        unknown = torch.stack([member(inputs) for member in self.strange])
-        return torch.where((mode == OWN)[:, None], known, unknown)
+        inputs = [pose, self.map(own) * habitual, self.strange_map(strange), habitual]
+        inputs = torch.cat(inputs, dim=1)
+        return torch.stack([member(inputs) for member in self.strange])
 
 
 def _layers(inputs: int) -> nn.Sequential:
@@ -219,23 +353,22 @@ def _layers(inputs: int) -> nn.Sequential:
 class Sampler:
     """Draws training rows: picture, view, and the face that it is compared with."""
 
-    def __init__(self, faces: Faces, parts: np.ndarray, real: np.ndarray, seed: int) -> None:
+    def __init__(self, faces: Faces, first: np.ndarray, real: np.ndarray, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.faces, self.parts, self.real = faces, parts, real
+        parts = (faces.measures @ first.astype(np.float32)).astype(np.float32)
+        self.faces, self.parts = faces, parts
+        self.real = real = (real @ first).astype(np.float32)
+        self.folds = real_folds(len(real))
+        self.signs = real_signs(first)
         self.typical = np.median(real, axis=0)
+        # The log-odds of resting faces differ too much between persons to compare strangers in them.
+        self.comparable = np.ones(parts.shape[-1], np.float32)
+        self.comparable[part_blocks()["log_odds"]] = 0.0
         self.rows = [np.flatnonzero(faces.person == p) for p in range(faces.person.max() + 1)]
-        n_plain = parts.shape[-1] - MESH_PARTS
-        n_shapes = len(LIVE_BLENDSHAPES)
-        self.blocks = {
-            "pose": slice(0, 3),
-            "blendshapes": slice(3, 3 + n_shapes),
-            "distances": slice(3 + n_shapes, n_plain - len(REGIONS)),
-            "contrast": slice(n_plain - len(REGIONS), n_plain),
-            "mesh": slice(n_plain, None),
-        }
+        self.blocks = part_blocks()
 
     def epoch(self) -> tuple[np.ndarray, ...]:
-        """Return pose, own difference, difference from the typical face, mode and truth."""
+        """Return pose, own difference, difference from the typical face, mode, truth and fold."""
         out: list[tuple[np.ndarray, ...]] = []
         for rows in self.rows:
             kind = self.faces.kind[rows]
@@ -246,7 +379,7 @@ class Sampler:
                     continue
                 out.append(self._person(rows, values, kind, rest))
         return tuple(
-            np.concatenate(column).astype(np.int64 if i == 3 else np.float32)
+            np.concatenate(column).astype(np.int64 if i in (3, 5) else np.float32)
             for i, column in enumerate(zip(*out, strict=True))
         )
 
@@ -258,10 +391,21 @@ class Sampler:
         """
         rng = self.rng
         gains = np.ones(self.parts.shape[-1])
-        gains[self.blocks["blendshapes"]] = np.exp(rng.normal(0, 0.15)) * (rng.random() > 0.1)
+        shapes = np.exp(rng.normal(0, 0.15)) * (rng.random() > 0.1)
+        gains[self.blocks["blendshapes"]] = gains[self.blocks["log_odds"]] = shapes
         gains[self.blocks["distances"]] = gains[self.blocks["mesh"]] = np.exp(rng.normal(0, 0.12))
         gains[self.blocks["contrast"]] = rng.uniform(0, 1.3) * (rng.random() > 0.25)
         return gains
+
+    def _signs(self, truth: np.ndarray) -> np.ndarray:
+        """Return what real faces do besides, in one person's way: (n, p)."""
+        rng = self.rng
+        added = np.zeros((len(truth), self.parts.shape[-1]))
+        for au, parts in self.signs.items():
+            strength = rng.uniform(0, 1) * (rng.random() > 0.4)
+            for part, amount in parts.items():
+                added[:, part] += strength * amount * truth[:, OUTPUTS.index(au)] / 5
+        return added
 
     def _person(
         self, rows: np.ndarray, values: np.ndarray, kind: np.ndarray, rest: np.ndarray
@@ -269,23 +413,26 @@ class Sampler:
         rng = self.rng
         middle = np.median(values[rest], axis=0)
         values = middle + (values - middle) * self._gains() + rng.normal(0, NOISE, values.shape)
+        truth = self.faces.truth[rows]
+        values += self._signs(truth)
         n_rest = 3 if rng.random() < 0.6 else int(rng.integers(1, 4))
         own = np.median(values[rng.permutation(rest)[:n_rest]], axis=0)
-        others = values
-        if rng.random() < 0.6:  # the same actions on a real person's resting face
-            one, two, three = self.real[rng.permutation(len(self.real))[:3]]
-            others = values - middle + one + rng.uniform(0.2, 1.4) * (two - three)
+        others, fold = values, -1
+        if rng.random() < 0.8:  # the same actions on a real person's resting face
+            fold = int(rng.integers(MEMBERS))
+            one, two, three = self.real[rng.permutation(self.folds[fold])[:3]]
+            others = values - middle + one + rng.uniform(0.2, 1.8) * (two - three)
         calm = np.flatnonzero(np.isin(kind, LOCKED))
         active = np.flatnonzero(~np.isin(kind, LOCKED))
         some = np.concatenate([calm, rng.permutation(active)[: int(rng.integers(0, len(active)))]])
         habitual = np.median(others[some], axis=0)
+        strange = (others - self.typical) * self.comparable
         pose = values[:, :3]
-        truth = self.faces.truth[rows]
         n = len(rows)
         blocks = [
             (OWN, values - own, values - own),
-            (TYPICAL, others - self.typical, others - self.typical),
-            (HABITUAL, others - habitual, others - self.typical),
+            (TYPICAL, others - self.typical, strange),
+            (HABITUAL, others - habitual, strange),
         ]
         return (
             np.concatenate([pose] * 3),
@@ -293,6 +440,7 @@ class Sampler:
             np.concatenate([block[2] for block in blocks]),
             np.concatenate([np.full(n, block[0]) for block in blocks]),
             np.concatenate([truth] * 3),
+            np.repeat([-1, fold, fold], n),
         )
 
 
@@ -307,60 +455,74 @@ def train(
 ) -> Both:
     """Return the trained networks."""
     torch.manual_seed(seed)
-    parts = (faces.measures @ first.astype(np.float32)).astype(np.float32)
-    sampler = Sampler(faces, parts, (real @ first).astype(np.float32), seed)
+    sampler = Sampler(faces, first, real, seed)
+    parts = sampler.parts
     net = Both(parts.shape[-1])
     weights = torch.tensor(1.0 / (faces.truth.std(axis=0) / 5 + 0.06)).float()
-    n_steps = epochs * (6 * len(faces.kind) // BATCH - 1)
+    steps = len(faces.kind) * parts.shape[1] // BATCH - 1
     optimiser = torch.optim.AdamW(net.parameters(), lr=1.5e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=n_steps)
-    done = 0
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=epochs * steps)
+    scale = torch.tensor(pose_scale, dtype=torch.float32)
+
+    members = torch.arange(MEMBERS)[:, None, None]
+
+    def loss_of(predicted: torch.Tensor, truth: torch.Tensor, fold: torch.Tensor) -> torch.Tensor:
+        calm = truth.max(dim=1, keepdim=True).values == 0
+        error = (predicted - truth / 5) * weights
+        heavy = 1.0 + calm * (CALM_WEIGHT**2 - 1.0 + FALSE_WEIGHT * (predicted > 0))
+        return (heavy * error**2 * (members != fold[None, :, None])).mean()
+
     for epoch in range(epochs):
-        pose, own, strange, mode, truth = (torch.from_numpy(a) for a in sampler.epoch())
-        pose = pose / torch.tensor(pose_scale, dtype=torch.float32)
-        order = torch.randperm(len(mode))
+        pose, own, strange, mode, truth, fold = (torch.from_numpy(a) for a in sampler.epoch())
+        pose = pose / scale
+        first, other = (torch.nonzero(m)[:, 0] for m in (mode == OWN, mode != OWN))
+        first, other = first[torch.randperm(len(first))], other[torch.randperm(len(other))]
         loss_sum = 0.0
-        for start in range(0, len(order) - BATCH, BATCH):
-            i = order[start : start + BATCH]
-            if done >= n_steps:
-                break
-            predicted = net(pose[i], own[i], strange[i], mode[i])
-            calm = (truth[i].max(dim=1, keepdim=True).values == 0) * (CALM_WEIGHT - 1.0) + 1.0
-            error = (predicted - truth[i] / 5) * weights * calm
-            loss = (error**2).mean()
+        for k in range(min(steps, len(first) // BATCH)):
+            i = first[k * BATCH : (k + 1) * BATCH]
+            j = other[2 * k * BATCH : 2 * (k + 1) * BATCH]
+            known = net.known(pose[i], own[i])
+            unknown = net.unknown(pose[j], own[j], strange[j], mode[j])
+            loss = loss_of(known, truth[i], fold[i]) + loss_of(unknown, truth[j], fold[j])
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            done += 1
             loss_sum += float(loss.detach())
-        if epoch % 20 == 19:
-            print(
-                f"epoch {epoch + 1}: loss {loss_sum / max(1, len(order) // BATCH):.4f}", flush=True
-            )
+        if epoch % 10 == 9:
+            print(f"epoch {epoch + 1}: loss {loss_sum / steps:.4f}", flush=True)
     return net.eval()
 
 
-def fit_lines(
-    outputs: np.ndarray, truth: np.ndarray, calm: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return offset and slope for each output, from identities that were not trained on.
-
-    The offset is as large as keeps the correlation within 0.01 of its best and is needed to bring
-    95 % of the frames without any action below 0.25; the slope is that of least squares.
-    """
-    offsets, slopes = np.zeros(outputs.shape[1]), np.ones(outputs.shape[1])
+def fit_slope(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the factor from outputs to intensities where the action is shown, by least squares."""
+    slopes = np.ones(outputs.shape[1])
     for j in range(outputs.shape[1]):
-        p, y = outputs[:, j], truth[:, j]
-        grid = np.arange(0.0, 1.01, 0.05)
-        scores = np.array([np.corrcoef(rounded(p - t), y)[0, 1] for t in grid])
-        good = grid[scores >= scores.max() - 0.01]
-        needed = max(0.0, float(np.percentile(p[calm], 95)) - 0.25)
-        offsets[j] = good[np.argmin(np.abs(good - needed))]
-        x = rounded(p - offsets[j])
-        slopes[j] = np.clip((x * y).sum() / max((x * x).sum(), 1e-9), 0.5, 2.0)
-    return offsets, slopes
+        shown = truth[:, j] > 0
+        x, y = outputs[shown, j], truth[shown, j]
+        slopes[j] = np.clip((x * y).sum() / max((x * x).sum(), 1e-9), 0.7, 1.6)
+    return slopes
+
+
+def fit_zone(raw: np.ndarray, context: np.ndarray, share: float) -> np.ndarray:
+    """Return the dead zone of each output from held-out faces without any action: (1 + 6, m).
+
+    Quantile regression on how far head and eyes are turned, whose coefficients are 0 or more.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix, hstack, identity
+
+    n = len(raw)
+    design = np.column_stack([np.ones(n), context])
+    cost = np.concatenate([np.full(1 + N_CONTEXT, 1e-3), np.full(n, share), np.full(n, 1 - share)])
+    equal = hstack([csr_matrix(design), identity(n), -identity(n)]).tocsr()
+    zone = np.zeros((1 + N_CONTEXT, raw.shape[1]))
+    for j in range(raw.shape[1]):
+        found = linprog(cost, A_eq=equal, b_eq=np.maximum(raw[:, j], 0.0), method="highs")
+        zone[:, j] = found.x[: 1 + N_CONTEXT]
+    zone[0] = np.maximum(zone[0], EDGE)
+    return zone
 
 
 def as_layers(layers: nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -371,52 +533,117 @@ def as_layers(layers: nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray], ...
     return tuple(arrays)
 
 
-def line_rows(faces: Faces, features: np.ndarray, typical: np.ndarray, own: bool) -> np.ndarray:
-    """Return the inputs of one of the networks for held-out faces, all views."""
-    rows = []
-    for view in range(features.shape[1]):
-        values = features[:, view]
-        pose = faces.measures[:, view, :3]
-        rest = np.array(
-            [
-                np.median(values[(faces.person == p) & (faces.kind == 0)], axis=0)
-                for p in range(faces.person.max() + 1)
-            ]
-        )[faces.person]
-        strange = values - typical
-        rows.append(
-            np.column_stack([pose, values - rest])
-            if own
-            else np.column_stack([pose, strange, strange, np.zeros(len(values))])
-        )
-    return np.concatenate(rows)
+def held_rows(faces: Faces, model: GeometryModel, own: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs of one kind of network and context for held-out faces, all views."""
+    rows, turns = [], []
+    for view in range(faces.measures.shape[1]):
+        raw = faces.measures[:, view].astype(np.float64)
+        pose, values, context = raw[:, :3], raw @ model.map, raw @ model.context
+        if own:
+            rest = resting_rows(faces, np.column_stack([pose, context, values]))
+            rows.append(np.column_stack([pose, values - rest[:, 7:]]))
+            turns.append(turned(pose - rest[:, :3], context[:, :2] - rest[:, 3:5]))
+        else:
+            strange = raw @ model.strange_map - model.typical_strange
+            none = np.zeros((len(values), 1))
+            rows.append(np.column_stack([pose, 0.0 * values, strange, none]))
+            turns.append(turned(pose, context[:, :2] - model.typical_context[:2]))
+    return np.concatenate(rows), np.concatenate(turns)
+
+
+def resting_rows(faces: Faces, values: np.ndarray) -> np.ndarray:
+    """Return, for each picture, the median of the values of that person's neutral pictures."""
+    rest = [
+        np.median(values[(faces.person == p) & (faces.kind == 0)], axis=0)
+        for p in range(faces.person.max() + 1)
+    ]
+    return np.array(rest)[faces.person]
 
 
 def build(
     net: Both,
     first: np.ndarray,
-    real: np.ndarray,
-    held: Faces,
+    reals: tuple[np.ndarray, np.ndarray],
+    both: tuple[Faces, Faces],
     reference: np.ndarray,
 ) -> GeometryModel:
-    """Return the model with its lines fitted on held-out identities."""
-    whole = (
-        (first @ net.map.weight.detach().numpy().T.astype(np.float64))
-        .astype(np.float16)
-        .astype(np.float64)
+    """Return the model with slopes and dead zones found on held-out identities.
+
+    Parameters
+    ----------
+    reals : ((p, k), (p, k)) float64
+        Real persons at rest, and smiling.
+    both : (Faces, Faces)
+        For slopes and dead zones, and more faces for dead zones.
+    """
+    (held, quiet), (real, smiling) = both, reals
+    whole = rounded_map(first @ net.map.weight.detach().numpy().T)
+    comparable = np.ones((first.shape[1], 1))
+    comparable[part_blocks()["log_odds"]] = 0.0
+    strange = rounded_map(first @ (net.strange_map.weight.detach().numpy().T * comparable))
+    context = context_map(real, smiling).astype(np.float32).astype(np.float64)
+    none = Network((), np.ones(len(OUTPUTS)), np.zeros((1 + N_CONTEXT, len(OUTPUTS))))
+    model = GeometryModel(
+        outputs=OUTPUTS,
+        reference=reference,
+        map=whole,
+        context=context,
+        strange_map=strange,
+        typical=np.median(real @ whole, axis=0),
+        typical_strange=np.median(real @ strange, axis=0),
+        typical_context=np.median(real @ context, axis=0),
+        smile_slope=MEDIAN_SMILE,
+        calibrated=none,
+        uncalibrated=none,
+        card=placeholder(),
     )
-    typical = np.median(real @ whole, axis=0)
-    features = held.measures.astype(np.float64) @ whole
-    truth = np.concatenate([held.truth] * features.shape[1])
-    calm = np.isin(np.concatenate([held.kind] * features.shape[1]), LOCKED)
     networks = []
-    for members, own in ((net.own, True), (net.strange, False)):
-        plain = Network(
-            tuple(map(as_layers, members)), np.zeros(len(OUTPUTS)), np.ones(len(OUTPUTS))
+    kinds = zip((net.own, net.strange), (True, False), QUIET_SHARES, strict=True)
+    for members, own, share in kinds:
+        plain = replace(none, members=tuple(map(as_layers, members)))
+        inputs, turns = held_rows(held, model, own)
+        truth = np.concatenate([held.truth] * held.measures.shape[1])
+        scaled = replace(plain, slope=fit_slope(plain.raw(inputs), truth))
+        calm = np.concatenate([np.isin(held.kind, LOCKED)] * held.measures.shape[1])
+        more, more_turns = held_rows(quiet, model, own)
+        more_calm = np.concatenate([np.isin(quiet.kind, LOCKED)] * quiet.measures.shape[1])
+        answers = scaled.raw(np.concatenate([inputs[calm], more[more_calm]]))
+        zone = fit_zone(answers, np.concatenate([turns[calm], more_turns[more_calm]]), share)
+        networks.append(replace(scaled, zone=zone))
+    model = replace(model, calibrated=networks[0], uncalibrated=networks[1])
+    model.card["resting_threshold"] = resting_threshold(model, held, real)
+    return model
+
+
+def resting_threshold(model: GeometryModel, held: Faces, real: np.ndarray) -> dict[str, float]:
+    """Return from where an action occurs when a face is compared with a typical one.
+
+    The 97.5th percentile of rendered persons at rest, or half as much again as the highest value of real
+    ones, each seen by the member that was not told about that person; at least 3.
+    """
+
+    def reached(rows: np.ndarray, some: GeometryModel = model) -> np.ndarray:
+        backend = GeometryBackend(some)
+        return backend.intensities(backend.mapped(rows.astype(np.float64)), backend.typical_neutral)
+
+    views = held.measures[held.kind == 0]
+    rendered = np.concatenate([reached(views[:, j]) for j in range(views.shape[1])])
+    alone = [
+        reached(
+            real[fold], replace(model, uncalibrated=replace(model.uncalibrated, members=(one,)))
         )
-        outputs = plain.raw(line_rows(held, features, typical, own))
-        networks.append(Network(plain.members, *fit_lines(outputs, truth, calm)))
-    return GeometryModel(OUTPUTS, reference, whole, typical, *networks, card=placeholder())
+        for one, fold in zip(model.uncalibrated.members, real_folds(len(real)), strict=True)
+    ]
+    highest = np.concatenate(alone).max(axis=0)
+    levels = np.maximum(np.percentile(rendered, 97.5, axis=0), STRANGE_MARGIN * highest)
+    levels = np.clip(levels, STRANGE_OCCURRENCE, 4.5)
+    names = GeometryBackend(model).au_names
+    return {au: round(float(v), 2) for au, v in zip(names, levels, strict=True)}
+
+
+def rounded_map(values: np.ndarray) -> np.ndarray:
+    """Return values in the precision in which they are stored."""
+    return values.astype(np.float16).astype(np.float64)
 
 
 def placeholder() -> dict[str, Any]:
@@ -438,13 +665,15 @@ def main() -> None:
     torch.set_num_threads(1)
     start_s = time.monotonic()
     reference = reference_mesh(sorted(given.data.glob("train_*.npz")))
-    real = london_neutral(given.london, reference)
+    real, smiling = (london_third(given.london, reference, n) for n in ("neutral", "smiling"))
     faces = load(given.data, "train", reference, given.identities)
     held = load(given.data, "calibrate", reference)
     print(f"{len(faces.kind)} pictures, {time.monotonic() - start_s:.0f} s", flush=True)
     first = first_map(faces)
-    net = train(faces, real, first, np.diag(first)[:3], epochs=given.epochs, seed=given.seed)
-    model = build(net, first, real, held, reference)
+    both = with_mirrored(faces, reference)
+    net = train(both, real, first, np.diag(first)[:3], epochs=given.epochs, seed=given.seed)
+    quiet = load(given.data, "sweep", reference, every=2)
+    model = build(net, first, (real, smiling), (held, quiet), reference)
     model.card.update(
         {
             "n_train_pictures": len(faces.kind),

@@ -182,9 +182,7 @@ def _stream(group: str, g: h5py.Group) -> Stream:
         uncertainty=uncertainty,
         received=received,
         segments=[(int(i), uid.decode(), float(t)) for i, uid, t in g["segments"][()]],
-        n_checksums=sum(
-            _checked(g[key]) for key in ("timestamps", "samples", "packets") if key in g
-        ),
+        n_checksums=sum(_checked(g[key]) for key in g),
     )
 
 
@@ -219,11 +217,15 @@ def _checked(dataset: h5py.Dataset) -> bool:
     if "crc32" not in dataset.attrs:
         return False
     values = dataset[()]
-    if values.dtype == object:
-        content = b"".join(text + b"\0" for text in values.reshape(-1))
-    else:
-        _need(dataset.fletcher32, f"Fletcher-32 of {dataset.name}")
-        content = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    columns = [values[name] for name in values.dtype.names or ()] or [values]
+    content = b""
+    for column in columns:
+        if column.dtype == object:
+            content += b"".join(text + b"\0" for text in column.reshape(-1))
+        else:
+            content += column.astype(column.dtype.newbyteorder("<")).tobytes()
+    plain = values.dtype != object and values.dtype.names is None
+    _need(not (plain and values.size) or dataset.fletcher32, f"Fletcher-32 of {dataset.name}")
     _need(zlib.crc32(content) == int(dataset.attrs["crc32"]), f"crc32 of {dataset.name}")
     return True
 
@@ -240,6 +242,8 @@ def _events(g: h5py.Group) -> dict[str, Any]:
     events: dict[str, Any] = {"time": g["time"][()], "trial": g["trial"][()]}
     events |= {key: [text.decode("utf-8") for text in g[key][()]] for key in EVENT_TEXTS}
     _need(len({len(column) for column in events.values()}) == 1, "events of unequal length")
+    for key in g:
+        _checked(g[key])
     dated = events["time"][~np.isnan(events["time"])]
     _need(bool(np.all(dated[1:] >= dated[:-1])), "events out of order")
     _need(not np.isnan(events["time"][: len(dated)]).any(), "events without a time come last")

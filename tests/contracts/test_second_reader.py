@@ -81,7 +81,11 @@ def test_streams_of_a_session(session: Session) -> None:
     shown = session.streams["ShownFrames"].samples
     assert shown is not None
     assert shown.tolist() == [[3, 0, 0.0, 0.016], [3, 1, 0.04, 0.017]]
-    assert all(stream.n_checksums == 2 for stream in session.streams.values())
+    # timestamps, times, received, segments, two of the clock; and the payload
+    assert {key: stream.n_checksums for key, stream in session.streams.items()} == {
+        **dict.fromkeys(("Gaze", "Markers", "ShownFrames"), 7),
+        "FaceVideo": 8,
+    }
 
 
 def test_channels_of_gaze_are_those_of_the_page(session: Session) -> None:
@@ -181,7 +185,10 @@ def test_another_value_does_not_fit_its_checksum(session_path: Path, tmp_path: P
         second_reader.read(copy)
 
 
-@pytest.mark.parametrize("dataset", ["Gaze/samples", "Gaze/timestamps", "FaceVideo/packets"])
+@pytest.mark.parametrize(
+    "dataset",
+    ["Gaze/samples", "Gaze/timestamps", "Gaze/times", "Gaze/clock_offsets", "FaceVideo/packets"],
+)
 def test_reading_a_changed_byte_fails(session_path: Path, tmp_path: Path, dataset: str) -> None:
     with h5py.File(session_path) as file:
         chunk = file["streams"][dataset].id.get_chunk_info(0)
@@ -263,7 +270,7 @@ STAMPS_S = 10 + np.arange(40) / 10
 TRUTH_S = 500 + np.arange(0, 60, 0.01)  # recorder's clock
 MARKERS = [  # marker, stamp, and what /events says: event, trial, stimulus, block
     (b'{"event": "a", "trial": 4, "stimulus": 7}', 10.0, ("a", 4, "7", "")),
-    (b'{"event": "b", "trial": "4"}', np.nan, ("b", -1, "", "")),
+    (b'{"event": "b", "trial": "4"}', np.nan, ("b", 4, "", "")),
     (b'{"event": "c", "trial": 2.5, "block": null}', 12.0, ("c", -1, "", "")),
     (b'{"event": 5}', 13.0, ("", -1, "", "")),
     (b"[1]", 3.0, ("", -1, "", "")),
@@ -350,7 +357,9 @@ def test_all_formats_and_names_from_xdf(converted: Session) -> None:
         assert "the clock offset was never measured" in converted.certificate[group]["reasons"]
     assert streams["Texts"].texts == [TEXTS[:2], TEXTS[2:4], TEXTS[4:]]
     assert streams["Film"].frames == PICTURES
-    assert [kind for _, kind, _ in converted.log] == ["converted"]
+    log = [(kind, detail) for _, kind, detail in converted.log]
+    assert [kind for kind, _ in log] == ["converted", "trial unread"]
+    assert log[1][1] == "M: 2 markers, such as '2.5'"
 
 
 def test_odd_markers(converted: Session) -> None:

@@ -72,7 +72,7 @@ def test_all_results_lie_in_the_derivatives_of_the_study(
     session, paths = analysed
     folder = session.parents[3] / "derivatives" / "duchenne" / "sub-P01" / "ses-01"
     stem = "sub-P01_ses-01_task-test_run-01"
-    tables = ("events", "fixations", "saccades", "blinks", "au", "summary", "quality")
+    tables = ("events", "fixations", "saccades", "blinks", "au", "au_events", "summary", "quality")
     expected = {f"{stem}_{name}{suffix}" for name in tables for suffix in (".tsv", ".json")}
     expected |= {
         f"{stem}_{rest}" for rest in ("gaze.parquet", "gaze.json", "report.html", "provenance.json")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.mixed import N_TRIALS, write_mixed
 from support.presentation import write_protocol
 
 from duchenne.recorder.journal_reader import JournalReader
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("Xvfb") is None or find_spec("psychopy") is None, reason="needs Xvfb and PsychoPy"
 )
 COMMAND = (sys.executable, "-m", "duchenne.cli", "run")
+TRACKED = ("--eyetracker", "simulated", "--camera", "none", "--headless")
 DEVICES = ("--eyetracker", "none", "--camera", "none", "--headless")
 
 
@@ -69,10 +71,11 @@ def onsets(events: Any) -> list[int]:
 
 
 def test_after_kill_9_of_the_display_no_trial_is_lost_or_doubled(tmp_path: Path) -> None:
-    protocol = write_protocol(tmp_path, ids="red, blue, count", ratings="valence")
+    """Pictures and films with calibration, ratings, counterbalancing and a break."""
+    protocol = write_mixed(tmp_path)
     study = tmp_path / "study"
     process = subprocess.Popen(
-        [*COMMAND, str(protocol), "--participant", "P01", *DEVICES, "--study", str(study)],
+        [*COMMAND, str(protocol), "--participant", "P01", *TRACKED, "--study", str(study)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,19 +89,27 @@ def test_after_kill_9_of_the_display_no_trial_is_lost_or_doubled(tmp_path: Path)
         process.communicate()
     assert process.returncode == 0, told
     assert "starting it once more" in told
-    assert "shown: 3 of 3 trials" in told
+    assert f"shown: {N_TRIALS} of {N_TRIALS} trials" in told
     (session_file,) = study.glob("sourcedata/*/*/*_session.h5")
     with Recording.open(session_file) as recording:
         events = recording.events
         names = events["event"].tolist()
+        steps = recording.schedule["steps"]
         found = {key: stream.n for key, stream in recording.streams.items()}
-    assert onsets(events) == [1, 2, 3]
+    assert onsets(events) == list(range(1, N_TRIALS + 1))
+    planned = [step["trial"]["stimulus_id"] for step in steps if step["trial"]]
+    shown = events[events["event"] == "stimulus_onset"]
+    assert shown["stimulus"].tolist() == planned
     assert names.count("session_start") == names.count("session_end") == 1
-    assert names.count("block_start") == names.count("block_end") == 2
+    assert names.count("block_start") == names.count("block_end") == 3
+    assert names.count("break_start") == names.count("break_end") == 1
+    assert names.count("calibration_end") == 1
+    rated = events[events["event"] == "rating_response"]
+    assert {int(n) for n in rated["trial"]} == set(range(1, N_TRIALS + 1)) - {2}
     pause = events.loc[events["event"] == "pause", "fields"].item()
     assert pause["reason"] == "display failed"
     assert names.index("resume") < len(names) - 1
-    assert set(found) == {"Markers", "ShownFrames"}
+    assert {"Markers", "ShownFrames", "Gaze"} <= set(found)
     inspected = subprocess.run(
         [sys.executable, "-m", "duchenne.cli", "inspect", str(session_file)],
         capture_output=True,
@@ -107,7 +118,7 @@ def test_after_kill_9_of_the_display_no_trial_is_lost_or_doubled(tmp_path: Path)
         check=False,
     )
     assert "display failed: the session went on with step" in inspected.stdout
-    assert "3 of 3 scheduled stimuli were shown" in inspected.stdout
+    assert f"{N_TRIALS} of {N_TRIALS} scheduled stimuli were shown" in inspected.stdout
 
 
 def test_a_session_that_was_aborted_is_resumed_as_a_new_run(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tty
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -135,7 +138,7 @@ def test_further_sources_are_recorded_and_one_that_dies_comes_back_once(tmp_path
     with Recording.open(path) as recording:
         assert {"Photodiode", "Keyboard", "Room", "Markers"} <= set(recording.streams)
         assert len(recording.streams["Photodiode"].segments) == 2
-        assert {"lost", "returned"} <= set(recording.log["kind"])
+        assert {"lost", "returned", "source ended"} <= set(recording.log["kind"])
         events = recording.events.set_index("event")
         onset_s = events.loc["stimulus_onset", "lsl_time_s"]
         fields = events.loc["stimulus_onset", "fields"]
@@ -165,6 +168,113 @@ def test_a_source_that_lives_but_sends_nothing_is_told(tmp_path: Path) -> None:
     with Recording.open(path) as recording:
         assert {"stalled", "resumed"} <= set(recording.log["kind"])
         assert len(recording.streams["Photodiode"].segments) == 1
+
+
+def test_options_reach_the_devices_and_their_notices_the_operator_and_the_file(
+    tmp_path: Path,
+) -> None:
+    """A serial photodiode sends another rate than declared, which it tells after 10 s."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(0.01):
+            os.write(ours, b"512\n")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    options = ("--eyetracker", "simulated", "--eyetracker-set", "rate-hz=120")
+    options += ("--source", f"photodiode:port={os.ttyname(theirs)},rate_hz=400")
+    try:
+        with Session(tmp_path, *options) as session:
+            session.wait_for_text_screen()
+            session.wait_for("400 are declared", timeout_s=60)
+            path = session.end()
+    finally:
+        over.set()
+        sender.join()
+        os.close(ours)
+        os.close(theirs)
+    with Recording.open(path) as recording:
+        assert recording.streams["Gaze"].info.nominal_srate_hz == 120
+        log = recording.log
+        notices = log.loc[log["kind"] == "notice", "detail"].tolist()
+        assert any("Photodiode" in text and "400 are declared" in text for text in notices)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Return the processes that have a path of this folder on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "child", "after_s"),
+    [
+        (signal.SIGINT, "simulated-photodiode", 0.0),
+        (signal.SIGTERM, "present", 0.3),
+        (signal.SIGINT, "record", 2.0),
+    ],
+)
+def test_a_session_given_up_while_it_starts_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, child: str, after_s: float
+) -> None:
+    devices = ("--eyetracker", "simulated", "--source", "simulated-photodiode")
+    with Session(tmp_path, *devices) as session:
+        session.child(child)
+        time.sleep(after_s)
+        session.process.send_signal(number)
+        code = session.process.wait(60)
+        begun = any("interrupted: ending" in line for line in session.told)
+    assert code in {1, 130}, session.told
+    assert not any("Traceback" in line for line in session.told)
+    assert not processes_of(tmp_path)
+    assert not list(session.study.glob("sourcedata/*/*/*.journal*"))
+    files = list(session.study.glob("sourcedata/*/*/*_session.h5"))
+    assert len(files) == begun  # what has begun is sealed; what has not blocks no label
+    for path in files:
+        with Recording.open(path) as recording:
+            assert recording.attrs["sealed"]
+
+
+def test_sigterm_ends_a_session_in_good_order(tmp_path: Path) -> None:
+    with Session(tmp_path) as session:
+        session.wait_for_text_screen()
+        session.process.send_signal(signal.SIGTERM)
+        assert session.process.wait(60) == 1
+    (path,) = session.study.glob("sourcedata/*/*/*_session.h5")
+    with Recording.open(path) as recording:
+        names = recording.events["event"].tolist()
+    assert names[-1] == "session_end"
+    assert "abort" in names
+
+
+def test_the_operator_may_abort_while_the_session_starts(tmp_path: Path) -> None:
+    from duchenne.recorder.session import SessionRunner
+    from duchenne.recorder.session_plan import Wish, plan
+    from duchenne.stimuli.errors import DuchenneError
+
+    protocol = tmp_path / "short.yaml"
+    protocol.write_text(PROTOCOL, encoding="utf-8")
+    request = plan(Wish(str(protocol), "P01", "01", None, tmp_path / "study"))
+    request = replace(request, eyetracker="simulated", camera="none", headless=True)
+    asked = iter([[], ["pause"], [], ["abort nausea"]])
+    runner = SessionRunner(
+        request, tell=print, on_step=lambda *_: None, commands=lambda: next(asked, [])
+    )
+    begun = time.monotonic()
+    with pytest.raises(DuchenneError, match="given up before it began"):
+        runner.run()
+    assert time.monotonic() - begun < 25
+    assert not processes_of(tmp_path / "study")
+    assert not list((tmp_path / "study").glob("sourcedata/*/*/*_session.*"))
 
 
 @pytest.mark.parametrize(

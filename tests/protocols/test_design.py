@@ -202,9 +202,9 @@ def test_selection_by_norm(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("select: {measures: {valense: {min: 0}}}", "no stimulus has a 'valense'; did you mean"),
+        ("select: {measures: {valense: {min: 0}}}", "has a number 'valense'; did you mean"),
         ("select: {measures: {valence: {min: 3}}}", "no stimulus of set is selected"),
-        ("select: {per_category: 6, match: {by: [arousal]}}", "no stimulus has a 'arousal'"),
+        ("select: {per_category: 6, match: {by: [arousal]}}", "stimuli has a norm of arousal"),
         ("select: {match: {by: [valence]}}", "say how many with per_category"),
         ("select: {per_category: 7, lists: 3}", "21 are to be drawn for 3 lists"),
         ("order: latin_square\nbalance_transitions: true", "cannot be constrained"),

@@ -155,7 +155,7 @@ def test_the_frame_said_is_the_frame_seen_however_a_film_runs(tmp_path: Path) ->
     for name in ("uneven", "stalled"):
         said = [row[1] for row in result[name]["rows"]]
         assert said == result[name]["seen"], name
-    assert len(set(result["uneven"]["seen"])) >= 3  # PsychoPy may pass over uneven frames
+    assert len(set(result["uneven"]["seen"])) >= 2  # PsychoPy may pass over uneven frames
     assert result["uneven"]["told"]["variable_frame_rate"] is True
     dark, lit, after = result["patch"]
     assert max(dark) < 10

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pylsl
 import pytest
 from support.presentation import Presentation
 from support.sources import serving
@@ -114,3 +120,40 @@ def test_live_gaze_comes_with_its_times(unique_name: str) -> None:
         assert gaze.source_id == unique_name
     assert np.diff(samples.times_s) == pytest.approx(0.005, abs=1e-6)
     assert np.isfinite(samples.left_px).all()
+
+
+SLOW_TRACKER = """
+import sys, time
+import pylsl
+info = pylsl.StreamInfo("Gaze", "Gaze", 4, 100, "float32", sys.argv[1])
+channels = info.desc().append_child("channels")
+for label in ("left_x", "left_y", "right_x", "right_y"):
+    channels.append_child("channel").append_child_value("label", label)
+outlet = pylsl.StreamOutlet(info)
+print("up", flush=True)
+while True:
+    outlet.push_sample([0.5] * 4)
+    time.sleep(0.01)
+"""
+
+
+def test_a_tracker_that_was_too_busy_to_answer_is_tried_again(unique_name: str) -> None:
+    command = [sys.executable, "-c", SLOW_TRACKER, unique_name]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tracker,
+        LslGaze(f"source_id='{unique_name}'", SCREEN) as gaze,
+    ):
+        try:
+            assert tracker.stdout is not None
+            assert tracker.stdout.readline() == "up\n"
+            deadline = time.monotonic() + 20
+            while not pylsl.resolve_byprop("source_id", unique_name, 1, 1.0):
+                assert time.monotonic() < deadline
+            time.sleep(1.0)  # the feed's own resolver has heard of it as well
+            os.kill(tracker.pid, signal.SIGSTOP)
+            gaze.poll()
+            assert not gaze.is_live
+            os.kill(tracker.pid, signal.SIGCONT)
+            assert gaze.wait(20.0)
+        finally:
+            tracker.kill()

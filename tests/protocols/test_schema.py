@@ -275,7 +275,9 @@ def test_stimuli_beside_the_protocol(tmp_path: Path) -> None:
     assert protocol.stimulus_set().folder == folder
     (folder / "rain.jpg").write_bytes(b"spoilt")
     protocol.stimulus_set()
-    with pytest.raises(DuchenneError, match=r"rain.jpg: stimulus 'rain': the file has changed"):
+    with pytest.raises(
+        DuchenneError, match=r"rain.jpg .manifest.tsv:9.: stimulus 'rain': the file has changed"
+    ):
         protocol.stimulus_set(verify=True)
     (folder / "rain.jpg").unlink()
     with pytest.raises(DuchenneError, match=r"rain.jpg: the file of stimulus 'rain' is missing"):

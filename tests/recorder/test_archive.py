@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import sqlite3
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from support.sessions import START_LSL_S, write_session
 
+from duchenne.recorder import session_file
 from duchenne.recorder.archive import recover, seal
 from duchenne.recorder.audit import audit
 from duchenne.recorder.journal import Journal
@@ -160,6 +163,77 @@ def test_damage_costs_only_what_is_damaged(tmp_path: Path) -> None:
         assert "damaged" in set(recording.log["kind"])
 
 
+def _journal_of_40_commits(journal: Path) -> Journal:
+    writer = Journal.create(journal, {})
+    stream = writer.add_stream(StreamInfo("A", "X", uid="u", channel_format="double64"))
+    for first in range(0, 800, 20):
+        stamps = np.arange(first, first + 20, dtype=float)
+        writer.append(stream, stamps, np.random.default_rng(first).normal(size=(20, 1)))
+        writer.commit()
+    return writer
+
+
+def test_a_damaged_log_is_kept_however_often_it_is_recovered(tmp_path: Path) -> None:
+    writer = _journal_of_40_commits(tmp_path / "a.journal")
+    journal, log = tmp_path / "x.journal", tmp_path / "x.journal-wal"
+    journal.write_bytes((tmp_path / "a.journal").read_bytes())
+    content = bytearray((tmp_path / "a.journal-wal").read_bytes())
+    writer.close()
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    for _ in range(2):
+        recover(journal)
+        assert log.read_bytes() == content
+        assert journal.exists()
+
+
+def test_a_journal_of_which_nothing_can_be_read_is_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        roots = dict(database.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    raw = bytearray(journal.read_bytes())
+    page = int.from_bytes(raw[16:18], "big")
+    for name in ("chunks", "chunks_by_stream"):
+        raw[(roots[name] - 1) * page : roots[name] * page] = b"\xaa" * page
+    journal.write_bytes(raw)
+    with h5py.File(recover(journal)) as file:
+        assert len(file["streams/A/samples"]) == 0
+        assert "damaged" in list(file["log/kind"].asstr())
+    with pytest.raises(DuchenneError, match="not overwritten"):
+        recover(journal)
+    assert journal.read_bytes() == bytes(raw)
+
+
+@pytest.mark.parametrize("layout", ["other", "folder", "itself"])
+def test_what_is_no_session_of_the_journal_is_left_alone(tmp_path: Path, layout: str) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    if layout == "other":
+        with h5py.File(tmp_path / "x.h5", "w") as file:
+            file.attrs["sealed"], file.attrs["format"] = True, "duchenne-session"
+            file["streams"] = np.zeros(3)
+    elif layout == "folder":
+        (tmp_path / "x.h5").mkdir()
+    else:
+        journal = recover(journal)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(DuchenneError, match=r"not overwritten|is no journal"):
+        recover(journal)
+    assert set(tmp_path.iterdir()) >= before
+
+
+def test_descriptions_that_hdf5_cannot_hold_stop_no_sealing(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {"participant": "a\0b"}) as writer:
+        writer.add_stream(
+            StreamInfo("A\0", "X", uid="u", info_xml="<a>\0\ud800</a>" + " " * 200_000)
+        )
+    with Recording.open(recover(journal)) as recording:
+        assert recording.participant == "a␀b"
+        assert recording.streams["A%00"].info.info_xml.startswith("<a>␀?</a>")
+
+
 def test_odd_stamps_are_kept_and_told(tmp_path: Path) -> None:
     journal = tmp_path / "x.journal"
     stamps = np.array([1.0, np.nan, np.inf, 4.0, -np.inf, 6.0])
@@ -272,3 +346,57 @@ def test_markers_of_other_programs_never_stop_the_sealing(tmp_path: Path) -> Non
         assert events["trial"].dropna().tolist() == [2]
         assert recording.streams["Wide"].samples().tolist() == [["left", "right"]]
         assert recording.streams["Silent"].n == 0
+
+
+def test_of_a_journal_cut_short_the_rest_is_recovered(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    raw = journal.read_bytes()
+    journal.write_bytes(raw[: int(len(raw) * 0.9)])
+    with Recording.open(recover(journal)) as recording:
+        assert recording.streams["A"].n >= 100
+        told = [detail for detail in recording.log["detail"] if "are missing" in detail]
+        assert len(told) == 1
+        assert ("fail", f"damaged: {told[0]}") in [(f.level, f.what) for f in audit(recording)]
+    assert journal.exists()
+
+
+def test_random_damage_is_recovered_or_refused_in_one_line(tmp_path: Path) -> None:
+    _journal_of_40_commits(tmp_path / "base.journal").close()
+    raw = (tmp_path / "base.journal").read_bytes()
+    rng = np.random.default_rng(44)
+    for number in range(12):
+        content = bytearray(raw)
+        for place in rng.integers(100, len(raw), 30):
+            content[place] = rng.integers(256)
+        journal = tmp_path / f"x{number}.journal"
+        journal.write_bytes(content)
+        with contextlib.suppress(DuchenneError), Recording.open(recover(journal)) as recording:
+            audit(recording)
+
+
+def test_trials_in_text_are_numbers_and_what_is_none_is_told(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    trials = ['"4"', '" 5 "', '"seven"', "2.5", "null", '"-1"', "6"]
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("M", "Markers", channel_format="string"))
+        texts = [[f'{{"event": "note", "trial": {trial}}}'.encode()] for trial in trials]
+        writer.append(stream, np.arange(7.0), texts)
+    with Recording.open(seal(journal)) as recording:
+        assert recording.events["trial"].fillna(-1).tolist() == [4, 5, -1, -1, -1, -1, 6]
+        told = "trial unread: M: 3 markers, such as 'seven'"
+        assert ("warn", told) in [(f.level, f.what) for f in audit(recording)]
+
+
+def test_too_many_markers_are_kept_undecoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_file, "MAX_EVENTS", 3)
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {}) as writer:
+        stream = writer.add_stream(StreamInfo("M", "Markers", channel_format="string"))
+        writer.append(stream, np.arange(4.0), [[b"x"]] * 4)
+    with Recording.open(seal(journal)) as recording:
+        assert recording.streams["M"].n == 4
+        assert len(recording.events) == 0
+        assert any("too many to decode" in detail for detail in recording.log["detail"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,9 +202,41 @@ def test_frames_that_do_not_decode_are_found(tmp_path: Path) -> None:
     frames[41] = frames[41][:300]
     text = "Face: 1 of 100 frames looked at do not decode (frame 41)"
     assert _video_findings(tmp_path / "b.h5", frames, thorough=True) == [("warn", text)]
-    assert _video_findings(tmp_path / "c.h5", [b"\xff\xd8one"] * 100)[-1][0] == "fail"
+    assert (
+        _video_findings(tmp_path / "c.h5", [b"\xff\xd8one%d" % i for i in range(100)])[-1][0]
+        == "fail"
+    )
     ((level, what),) = _video_findings(tmp_path / "d.h5", [b"\0\0\0\1gE%d" % i for i in range(9)])
     assert (level, "codec unknown" in what) == ("note", True)
+
+
+@pytest.mark.parametrize("keyframe_every", [1, 12])
+def test_frames_of_h264_are_decoded_as_such(tmp_path: Path, keyframe_every: int) -> None:
+    pytest.importorskip("av")
+    from duchenne.recorder.sources.camera_encode import encode_jpeg, make_encoder
+    from duchenne.recorder.sources.film import JpegPicture
+
+    encoder = make_encoder(
+        "h264", width_px=64, height_px=48, rate_hz=30, keyframe_every=keyframe_every
+    )
+    pictures = [np.full((48, 64, 3), 2 * n, np.uint8) for n in range(100)]
+    frames = [encoder.encode(JpegPicture(encode_jpeg(picture))) for picture in pictures]
+    assert _h264_findings(tmp_path / "a.h5", frames)[0] == "ok"
+    assert _h264_findings(tmp_path / "b.h5", frames, thorough=True)[0] == "ok"
+    frames[30:40] = [b""] * 10
+    level, what = _h264_findings(tmp_path / "c.h5", frames, thorough=True)
+    n_bad = 10 if keyframe_every == 1 else 18  # until the next key frame
+    assert (level, f"{n_bad} of 100 frames" in what) == ("fail", True)
+
+
+def _h264_findings(path: Path, frames: list[bytes], *, thorough: bool = False) -> Any:
+    xml = "<info><desc><encoding><codec>H264</codec></encoding></desc></info>"
+    info = replace(VIDEO, info_xml=xml)
+    samples = [[base64.b64encode(frame)] for frame in frames]
+    written = write_faulty(path, [(info, np.arange(len(frames)) / 30, samples)])
+    with Recording.open(written) as recording:
+        found = audit(recording, thorough=thorough)
+    return next((f.level, f.what) for f in found if f.about == "video")
 
 
 def test_a_picture_that_stands_still_is_found(tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from support.faulty_sessions import (
 
 from duchenne.protocols.alignment import Alignment
 from duchenne.protocols.schema import parse_protocol
+from duchenne.recorder.archive import seal
 from duchenne.recorder.certificate import StreamCertificate
 from duchenne.recorder.clock import ClockSettings
 from duchenne.recorder.gaps import count
+from duchenne.recorder.journal import Journal
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.streams import StreamInfo, declare_latency, describe
 from duchenne.stimuli.errors import DuchenneError
@@ -287,3 +289,34 @@ def test_times_are_derived_again_with_other_settings(tmp_path: Path) -> None:
         assert recording.start_lsl_s == pytest.approx(START_LSL_S - 100)
         assert recording.events["time_s"].tolist() == pytest.approx([0, 5])
         np.testing.assert_allclose(recording.streams["Gaze"].times_s, TIMES + jitter, atol=1e-6)
+
+
+def _clocked(path: Path, *, shift_s: float, measured_until_s: float) -> StreamCertificate:
+    """Record markers for 300 s with stamps that are off by some seconds."""
+    info = StreamInfo("Other", "Markers", uid="u", channel_format="string")
+    with Journal.create(path, {"recording_since_lsl_s": 50.0, "stopped_lsl_s": 350.0}) as journal:
+        number = journal.add_stream(info)
+        for when in np.arange(50.0, 50.0 + measured_until_s, 5.0):
+            journal.add_clock_offset(number, when, 0.0, 1e-4)
+        for second in range(300):
+            stamp = np.array([50.0 + second])
+            journal.append(number, stamp + shift_s, [[b"x"]], received_s=50.01 + second)
+    with Recording.open(seal(path)) as recording:
+        return recording.certificate["Other"]
+
+
+@pytest.mark.parametrize(
+    ("shift_s", "measured_until_s", "verdict", "says"),
+    [
+        (0.0, 300.0, "pass", ""),
+        (1.7e9, 300.0, "fail", "stamps 1700000000 s later than their own arrival"),  # Unix time
+        (-49.0, 300.0, "fail", "stamps 49 s older than their arrival"),  # since the program started
+        (0.0, 20.0, "warn", "samples up to 284 s away from any measurement of the clock offset"),
+    ],
+)
+def test_stamps_of_another_clock_and_clocks_that_fell_silent_do_not_pass(
+    tmp_path: Path, shift_s: float, measured_until_s: float, verdict: str, says: str
+) -> None:
+    found = _clocked(tmp_path / "x.journal", shift_s=shift_s, measured_until_s=measured_until_s)
+    assert found.verdict == verdict
+    assert any(says in reason for reason in found.reasons) or not says

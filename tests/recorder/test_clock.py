@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from duchenne.recorder.clock import correct, dejitter, fit_offsets
+from duchenne.recorder.clock import correct, fit_offsets
+from duchenne.recorder.dejitter import dejitter
 
 
 def _measure(time_s, offset_s):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import pyxdf
 from support.xdf_chunks import write_plain_xdf
 
-from duchenne.recorder.clock import ClockSettings, correct, derive_times, fit_offsets
+from duchenne.recorder import derivation
+from duchenne.recorder.certificate import StreamCertificate, certify
+from duchenne.recorder.clock import ClockSettings, correct, fit_offsets
+from duchenne.recorder.derivation import derive_times
+from duchenne.recorder.streams import StreamInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,3 +188,68 @@ def test_camera_stamps_stay_where_pyxdf_moves_them_by_seconds(tmp_path: Path) ->
         settings=ClockSettings(smooth=True),
     )
     assert np.abs(forced - true).max() < 5e-3
+
+
+def test_the_method_says_what_was_done() -> None:
+    true = np.arange(0, 60, 1 / 250)
+    stamps = true + np.random.default_rng(4).normal(0, 2e-4, true.size)
+    measured = probe(60, lambda t: np.full(t.shape, 3.0), seed=1)
+
+    def method(stamps: Any, measured: Any, rate_hz: float, *, can_drop: bool = False) -> str:
+        return derive_times(stamps, measured, nominal_srate_hz=rate_hz, can_drop_samples=can_drop)[
+            1
+        ]
+
+    unmeasured = "stamps as received: the clock offset was never measured"
+    assert method(stamps, measured, 250.0) == "clock offsets, dejittered"
+    assert method(stamps, measured, 0.0) == "clock offsets"
+    assert method(stamps, measured, 250.0, can_drop=True) == "clock offsets"
+    assert method(stamps[:50], measured, 250.0) == "clock offsets"
+    assert method(stamps, np.zeros((0, 3)), 0.0) == unmeasured
+    assert method(stamps, np.zeros((0, 3)), 250.0) == f"{unmeasured}, dejittered"
+    assert method(np.zeros(0), measured, 250.0) == "clock offsets"
+    lossy = np.delete(stamps, np.arange(7500, 15000, 7))
+    told = method(lossy, measured, 250.0)
+    assert told.startswith("clock offsets, dejittered in part (")
+
+
+def test_a_long_stream_is_derived_and_certified_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    true = np.arange(0, 120, 1 / 250)
+    stamps = true - 1234.5 + rng.normal(0, 5e-4, true.size)
+    stamps[[100, 20_000]] = np.nan
+    stamps = np.delete(stamps, np.arange(9000, 9500))
+    starts = (0, 9000, 25_000)
+    measured = probe(120, lambda t: np.full(t.shape, 1234.5), seed=1)
+    info = StreamInfo("EEG", "EEG", nominal_srate_hz=250.0)
+
+    def derived() -> tuple[Any, str, StreamCertificate]:
+        times, method = derive_times(
+            stamps, measured, nominal_srate_hz=250, can_drop_samples=False, starts=starts
+        )
+        return times, method, certify(info, stamps, measured, times_s=times, starts=starts)
+
+    times, method, certificate = derived()
+    monkeypatch.setattr(derivation, "BLOCK_SAMPLES", 4001)
+    in_pieces, same_method, same = derived()
+    assert method == same_method
+    np.testing.assert_allclose(in_pieces, times, atol=1e-4)
+    assert same.n_gaps == certificate.n_gaps == 4  # 2 s, two of one NaN, the second return
+    for field in ("n_nonfinite", "missing_samples", "n_backwards", "n_segments"):
+        assert getattr(same, field) == getattr(certificate, field), field
+    for ours, theirs in zip(same.segments, certificate.segments, strict=True):
+        assert (ours.start_index, ours.n_samples) == (theirs.start_index, theirs.n_samples)
+        assert ours.first_lsl_s == pytest.approx(theirs.first_lsl_s, abs=1e-3)
+        assert ours.last_lsl_s == pytest.approx(theirs.last_lsl_s, abs=1e-3)
+    assert same.jitter_ms == pytest.approx(certificate.jitter_ms, rel=0.02)
+    assert same.effective_srate_hz == pytest.approx(certificate.effective_srate_hz, rel=1e-5)
+
+
+def test_stamps_around_a_step_are_divided_by_their_order_where_arrivals_are_unknown() -> None:
+    when = np.arange(0, 100, 5.0)
+    offsets = np.where(when < 48, 5.0, 2.0)
+    true = np.arange(0, 95, 0.1)
+    stamps = true - np.where(true < 47, 5.0, 2.0)
+    fits = fit_offsets(np.column_stack([when, offsets]))
+    unknown = np.column_stack([np.arange(0, true.size, 10), np.zeros(95)])
+    np.testing.assert_allclose(correct(stamps, fits, unknown), true, atol=1e-6)

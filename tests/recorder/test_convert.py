@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from duchenne.recorder.audit import audit
 from duchenne.recorder.convert import convert
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.xdf_chunks import BOUNDARY_MARK
+from duchenne.recorder.xdf_image import FORMAT, read_image
 from duchenne.recorder.xdf_reader import XdfFile
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
@@ -234,3 +236,8 @@ def test_the_command_says_what_it_wrote_and_what_it_could_not_read(tmp_path: Pat
     with Recording.open(tmp_path / "a.h5") as recording:
         told = [finding.what for finding in audit(recording) if finding.level == "fail"]
     assert any("breaks off" in what for what in told)
+
+
+def test_a_wrong_number_of_pieces_ends_the_reading(tmp_path: Path) -> None:
+    head = {"format": FORMAT, "version": 1, "pieces": 10**12, "sha256": "", "streams": {}}
+    assert read_image(iter([json.dumps(head).encode()]), tmp_path / "image.h5") is None

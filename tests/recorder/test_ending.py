@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pylsl
@@ -16,9 +16,6 @@ from duchenne.recorder.devices import predicate_for
 from duchenne.recorder.ending import Interrupts, journal_state, let_seal
 from duchenne.recorder.processes import Child
 from duchenne.recorder.recording import Recording
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEADLINE_S = 30.0
 N_SAMPLES = 2000
@@ -91,6 +88,62 @@ def test_a_listener_that_fails_does_not_stop_the_reading(
     finally:
         child.stop()
     assert len(heard) == 5000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_what_is_done_as_a_whole_counts_after_it(number: signal.Signals) -> None:
+    done: list[str] = []
+    interrupts = Interrupts()
+
+    def work() -> None:
+        with interrupts.held():
+            signal.raise_signal(number)
+            done.append("whole")
+        done.append("more")
+
+    with interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert interrupts.ending
+        with interrupts.held():
+            signal.raise_signal(number)
+        assert interrupts.again
+    assert done == ["whole"]
+
+
+def test_a_child_that_leaves_a_process_behind_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a device driver started keeps the pipes of its dead parent open."""
+    driver = tmp_path / "driver"
+    driver.write_text(
+        f"#!{sys.executable}\n"
+        "import subprocess\n"
+        "helper = subprocess.Popen(['sleep', '60'])\n"
+        "print(helper.pid, flush=True)\n",
+        encoding="utf-8",
+    )
+    driver.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(driver))
+    child = Child("driver", [])
+    begun = time.monotonic()
+    try:
+        assert child.wait(DEADLINE_S) == 0
+        assert "driver ended with code 0" in child.last_words()
+    finally:
+        child.stop()
+    assert time.monotonic() - begun < DEADLINE_S / 2
+    (helper,) = child.lines()
+    deadline = time.monotonic() + DEADLINE_S
+    while Path(f"/proc/{helper}").exists() and time.monotonic() < deadline:
+        state = (
+            Path(f"/proc/{helper}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+        )
+        if state == "Z":  # ended; nobody here is its parent
+            break
+        time.sleep(0.05)
+    else:
+        assert not Path(f"/proc/{helper}").exists()
 
 
 @pytest.mark.parametrize("source_id", ["plain", "Ann's tracker", 'a "new" tracker', "'\"", ""])

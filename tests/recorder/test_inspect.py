@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -23,7 +24,7 @@ from support.faulty_sessions import (
 
 from duchenne.cli import main
 from duchenne.recorder.audit import audit
-from duchenne.recorder.inspection import show
+from duchenne.recorder.inspection import content_of, show
 from duchenne.recorder.recording import Recording
 from duchenne.stimuli.errors import DuchenneError
 
@@ -183,3 +184,36 @@ def test_a_large_file_is_opened_and_audited_in_pieces(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 150e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("where", "attribute"),
+    [
+        ("/", "participant"),
+        ("streams/Markers", "type"),
+        ("streams/Markers", None),
+        ("streams/Markers/times", "crc32"),
+        ("streams/Markers/times", None),
+        ("events/time", None),
+        ("events/trial", None),
+        ("protocol", "screen"),
+        ("protocol/schedule", None),
+        ("log/kind", None),
+    ],
+)
+@pytest.mark.parametrize("value", [None, "{rubbish", -7, np.zeros(3)])
+def test_a_file_that_another_program_changed_never_ends_in_a_traceback(
+    tmp_path: Path, where: str, attribute: str | None, value: Any
+) -> None:
+    path = write_faulty(tmp_path / "a.h5", markers=markers_of(TRIALS), schedule=schedule_of(TRIALS))
+    with h5py.File(path, "r+") as file:
+        if attribute is not None:
+            file[where].attrs[attribute] = "" if value is None else value
+        else:
+            del file[where]
+            if value is not None:
+                file[where] = value
+    with contextlib.suppress(DuchenneError), Recording.open(path) as recording:
+        findings = audit(recording)
+        content_of(recording, findings)
+        show(recording, findings, Console(file=io.StringIO()))

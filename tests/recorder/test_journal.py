@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from duchenne.recorder.archive import seal
+from duchenne.recorder.audit import audit
 from duchenne.recorder.journal import Journal, JournalWriteError
 from duchenne.recorder.journal_format import group_name_for
 from duchenne.recorder.journal_reader import JournalReader
@@ -188,3 +191,50 @@ def test_a_damaged_log_is_used_up_to_the_damage_and_told(
         assert (len(stamps) == 1000) is whole
         assert ("damaged" in set(recording.log["kind"])) is not whole
     assert (left / "x.journal").exists() is not whole
+
+
+def test_a_row_that_cannot_be_stored_refuses_none_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    with Journal.create(path, {}) as journal:
+        stream = journal.add_stream(NUMERIC)
+        journal.add_clock_offset(stream, float("nan"), 1.0)
+        journal.add_segment(stream, "uid", float("nan"))
+        journal.append(stream, np.arange(2.0), np.zeros((2, 2), np.float32))
+        journal.commit()
+        journal.commit()
+    with JournalReader(path) as reader:
+        assert reader.counts() == {1: 2}
+        assert reader.segments(1) == []
+        (told,) = [detail for _, kind, detail in reader.log() if kind == "refused"]
+    assert "INSERT INTO segments" in told
+    with Recording.open(seal(path)) as recording:
+        assert ("fail", f"refused: {told}") in [(f.level, f.what) for f in audit(recording)]
+
+
+def test_a_log_without_its_journal_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    log = tmp_path / "x.journal-wal"
+    with Journal.create(path, {}) as journal:
+        journal.add_stream(NUMERIC)
+        journal.commit()
+        content = log.read_bytes()
+    path.unlink()
+    log.write_bytes(content)
+    with pytest.raises(DuchenneError, match=r"whose x\.journal is gone"):
+        Journal.create(path, {})
+    assert log.read_bytes() == content
+
+
+def test_a_journal_whose_folder_goes_at_once_tells_of_it_in_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duchenne.recorder.journal.CHECKPOINT_INTERVAL_S", 0.05)
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    journal = Journal.create(tmp_path / "a" / "x.journal", {})
+    (tmp_path / "a").rename(tmp_path / "b")
+    time.sleep(0.3)
+    assert not journal.is_in_place
+    journal.abandon()
+    assert failed == []
+    assert not (tmp_path / "a").exists()

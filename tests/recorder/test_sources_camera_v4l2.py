@@ -321,3 +321,18 @@ def test_missing_huffman_tables_are_put_in() -> None:
 def test_options_are_checked(settings: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         create_source("camera", "options", settings)
+
+
+def test_an_exposure_that_cannot_be_locked_is_told(
+    plugged: Callable[[StandInCamera], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = StandInCamera([Shot(JPEGS[0])])
+    del camera.controls[layout.CID_EXPOSURE_ABSOLUTE]
+    plugged(camera)
+    with create_source("camera", "unlocked", {"device": "7", "settle_s": "0"}) as source:
+        held = describe(source.info).described("acquisition/held")
+    assert held == "gain 64, white balance 4300 K"
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("notice: ")]
+    assert told == [
+        "notice: FaceVideo: exposure could not be locked: the camera may change it meanwhile."
+    ]

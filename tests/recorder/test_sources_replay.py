@@ -15,10 +15,12 @@ from support.sessions import write_session
 from support.sources import Heard, collect, listening, serving
 from support.xdf_files import write_odd_session
 
+from duchenne.recorder.archive import seal
 from duchenne.recorder.convert import convert
+from duchenne.recorder.journal import Journal
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.sources.registry import create_source
-from duchenne.recorder.streams import describe
+from duchenne.recorder.streams import StreamInfo, describe
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
@@ -177,3 +179,20 @@ def test_what_cannot_be_replayed_is_one_line(settings: dict[str, str], message: 
 def test_a_speed_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="speed"):
         create_source("replay", "r", {"file": "x.h5", "speed": "0"})
+
+
+def test_streams_of_odd_names_are_played(tmp_path: Path) -> None:
+    """An XDF file may hold a stream without a name, which LSL does not take."""
+    names = ["", "a/b%2F", "ü😀", "]]>&<x>", "dup", "dup"]
+    path = tmp_path / "odd.h5"
+    with Journal.create(path.with_suffix(".journal"), {}) as journal:
+        for name in names:
+            info = StreamInfo(name, "Odd", f"id{name}", channel_format="double64")
+            number = journal.add_stream(info)
+            journal.add_segment(number, "u", 100.0)
+            journal.append(number, 100 + np.arange(5) / 100, np.arange(5.0)[:, None])
+    seal(path.with_suffix(".journal"), path)
+    catcher, _ = _play({"file": str(path), "stream": "all", "speed": "100"})
+    assert len(catcher.stamps) == 5
+    _, info = _play({"file": str(path), "stream": "unnamed", "speed": "100"})
+    assert info.name() == "unnamed"

@@ -172,3 +172,10 @@ def test_the_command_names_what_it_wrote(tmp_path: Path) -> None:
     )
     assert again.returncode == 1
     assert again.stderr.startswith(f"duchenne: {out} exists and is never overwritten")
+
+
+def test_frames_without_any_time_are_copied(tmp_path: Path) -> None:
+    file = write_session(tmp_path / "s.h5", frames=(np.full(3, np.nan), JPEGS[:3]))
+    with Recording.open(file) as recording:
+        result = export_video(recording, tmp_path / "face.mp4")
+    assert (result.n_frames, result.n_moved) == (3, 3)

@@ -46,7 +46,7 @@ def test_missing_file(copied: StimulusSet) -> None:
     (problem,) = copied.check()
     assert problem.id == "mug"
     assert "the file is missing" in problem.what
-    assert problem.where == str(copied["mug"].path)
+    assert problem.where == f"{copied['mug'].path} (manifest.tsv:12)"
 
 
 def test_changed_file(copied: StimulusSet) -> None:
@@ -187,7 +187,7 @@ def test_variable_frame_rate_is_noted(tmp_path: Path) -> None:
     times = np.cumsum([40] * 30 + [90, 25, 60, 40] * 5).tolist()
     uneven = film(tmp_path / "uneven.mkv", times)
     what = media_notes([dataclasses.replace(uneven, measures={"has_sound": 0.0})])[0].what
-    assert "variable frame rate (15 of 49 intervals differ from 40.0 ms); re-encode" in what
+    assert "variable frame rate (15 of 49 intervals differ from 40.0 ms); convert it: " in what
     steady = film(tmp_path / "ntsc.mkv", [round(1001 * i / 30) for i in range(90)])
     assert len(media_notes([steady])) == 1  # whole milliseconds of 29.97 Hz are no variable rate
 

@@ -45,7 +45,7 @@ def in_process(tmp_path: Path, script: str, change: Callable[[str], str] = str) 
         [sys.executable, "-c", code, str(protocol)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
     )

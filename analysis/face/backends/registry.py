@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from duchenne.stimuli.errors import UsageError
 
@@ -21,14 +22,30 @@ def backend_names() -> tuple[str, ...]:
 def load_backend(name: str) -> AUBackend:
     """Return a new backend of the given name.
 
+    Parameters
+    ----------
+    name : str
+        ``NAME``, or ``NAME:FILE`` for a backend that reads a file, such as
+        ``openface-csv:FILE.csv``.
+
     Raises
     ------
     UsageError
-        When there is none of this name.
+        When there is none of this name, or it takes no file.
+    DuchenneError
+        When its file cannot be read.
     """
+    plain, _, file = name.partition(":")
     for point in entry_points(group=GROUP):
-        if point.name == name:
-            backend: AUBackend = point.load()()
+        if point.name == plain:
+            make = point.load()
+            backend: AUBackend = make(file) if file and _takes_file(make, plain) else make()
             return backend
     known = ", ".join(backend_names()) or "none; install the package with pip"
     raise UsageError(f"There is no AU backend '{name}'; there are: {known}.")
+
+
+def _takes_file(make: Any, name: str) -> bool:
+    if "file" in inspect.signature(make).parameters:
+        return True
+    raise UsageError(f"The AU backend {name} takes no file.")

@@ -1,9 +1,13 @@
-"""The network of the ``geometry`` backend: its file, and its arithmetic in numpy.
+"""The networks of the ``geometry`` backend: their file, and their arithmetic in numpy.
 
 A frame's measures go through one linear map; what comes out are the backend's features. Intensities
-come from the difference between the features of the frame and those of the neutral face, by a small
-network with two hidden layers. There are two: one for a person whose neutral face is known, and one
-for a person compared with a typical or habitual face.
+come from the difference between the features of the frame and those of the neutral face, by small
+networks with two hidden layers. There are two kinds: for a person whose neutral face is known, and for
+a person compared with a typical or habitual face.
+
+What the networks answer to a face at rest, whose eyes or head are turned, is not 0. How much that may
+be was measured on held-out identities; it makes a dead zone, which grows with the turn. Below it,
+values are brought close to 0 in such a way that their order is kept.
 """
 
 from __future__ import annotations
@@ -26,36 +30,85 @@ if TYPE_CHECKING:
     Layers: TypeAlias = tuple[tuple[FloatArray, FloatArray], ...]
 
 MAX_INTENSITY = 5.0
-# Width of the bend at 0: what is far below 0 by this much is told from what is just below it.
-FOOT = 0.15
-FORMAT = "duchenne-geometry-1"
+# What a value at the edge of the dead zone becomes, and how fast it falls below the edge.
+EDGE, FALL = 0.25, 0.15
+N_CONTEXT = 6
+FORMAT = "duchenne-geometry-3"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A few networks of the same inputs, whose mean counts, and the line that follows them.
+    """A few networks of the same inputs, whose mean counts, and what follows them.
 
     Parameters
     ----------
     members : tuple of tuples of ((k, l) float64, (l,) float64)
         Weights and biases of the layers of each network; all layers but the last are followed by a
         rectifier.
-    offset, slope : (n_outputs,) float64
-        Intensity = slope · (output − offset), brought gently to 0 below the offset and clipped at 5:
-        found on held-out identities.
+    slope : (n_outputs,) float64
+        Factor from the outputs to intensities.
+    zone : (1 + 6, n_outputs) float64
+        Dead zone: its width at rest, and what each unit of :func:`turned` adds to it.
     """
 
     members: tuple[Layers, ...]
-    offset: FloatArray
     slope: FloatArray
+    zone: FloatArray
 
     def raw(self, inputs: FloatArray) -> FloatArray:
-        """Return the outputs before the line: (n, n_outputs)."""
-        return np.asarray(np.mean([_through(m, inputs) for m in self.members], axis=0), np.float64)
+        """Return intensities before the dead zone: (n, n_outputs), may be negative."""
+        outputs = np.mean([_through(m, inputs) for m in self.members], axis=0)
+        return np.asarray(outputs * self.slope, np.float64)
 
-    def __call__(self, inputs: FloatArray) -> FloatArray:
+    def __call__(self, inputs: FloatArray, context: FloatArray) -> FloatArray:
         """Return intensities, 0 to 5: (n, n_outputs); NaN where inputs are NaN."""
-        return np.minimum(self.slope * rounded(self.raw(inputs) - self.offset), MAX_INTENSITY)
+        return self.answered(self.raw(inputs), context)
+
+    def answered(self, raw: FloatArray, context: FloatArray) -> FloatArray:
+        """Return what is left of raw intensities outside the dead zone: (n, n_outputs)."""
+        return beyond(raw, self.zone[0] + context @ self.zone[1:])
+
+
+def turned(pose: FloatArray, gaze: FloatArray) -> FloatArray:
+    """Return how far head and eyes are turned away from the reference.
+
+    Parameters
+    ----------
+    pose : (n, 3) float64
+        Pitch, yaw and roll as differences, in units of 20 degrees.
+    gaze : (n, 2) float64
+        Across and up, as differences of eye blendshapes.
+
+    Returns
+    -------
+    (n, 6) float64
+        Head up, head down, head sideways, eyes up, eyes down, eyes sideways; 0 or more.
+    """
+    up, aside = pose[:, 0], np.abs(pose[:, 1])
+    across, look = np.abs(gaze[:, 0]), gaze[:, 1]
+    return np.column_stack(
+        [
+            np.maximum(up, 0),
+            np.maximum(-up, 0),
+            aside,
+            np.maximum(look, 0),
+            np.maximum(-look, 0),
+            across,
+        ]
+    )
+
+
+def beyond(values: FloatArray, zone: FloatArray) -> FloatArray:
+    """Return values with those inside a dead zone brought below 0.25, their order kept.
+
+    From the edge of the zone to twice its width, what was taken away is given back, so that strong
+    actions keep their intensity.
+    """
+    zone = np.maximum(zone, EDGE)
+    above = values - (zone - EDGE) * np.clip(2.0 - values / zone, 0.0, 1.0)
+    below = EDGE * np.exp(np.minimum(values - zone, 0.0) / FALL)
+    kept = np.where(values > zone, above, below)
+    return np.asarray(np.minimum(kept, MAX_INTENSITY), np.float64)
 
 
 def _through(layers: Layers, values: FloatArray) -> FloatArray:
@@ -64,11 +117,6 @@ def _through(layers: Layers, values: FloatArray) -> FloatArray:
         if i < len(layers) - 1:
             values = np.maximum(values, 0.0)
     return values
-
-
-def rounded(values: FloatArray) -> FloatArray:
-    """Return values with what is below 0 brought to 0 gently, so that their order is kept."""
-    return np.asarray(FOOT * np.logaddexp(0.0, values / FOOT), np.float64)
 
 
 @dataclass(frozen=True)
@@ -83,8 +131,15 @@ class GeometryModel:
         Mesh that faces are aligned with.
     map : (k, f) float64
         From measures to features.
-    typical : (f,) float64
-        Features of a typical neutral face.
+    context : (k, 4) float64
+        From measures to gaze (across, up) and to the smile of the participant's left and right side,
+        whose unit is the spread of real faces at rest.
+    strange_map : (k, g) float64
+        From measures to the features in which a face is compared with a typical neutral one.
+    typical, typical_strange, typical_context : (f,) float64, (g,) float64, (4,) float64
+        A typical neutral face, after each of the maps.
+    smile_slope : float
+        Intensity of AU12 for each unit of smile.
     calibrated, uncalibrated : Network
         For a known and an unknown neutral face.
     card : mapping
@@ -94,7 +149,12 @@ class GeometryModel:
     outputs: tuple[str, ...]
     reference: FloatArray
     map: FloatArray
+    context: FloatArray
+    strange_map: FloatArray
     typical: FloatArray
+    typical_strange: FloatArray
+    typical_context: FloatArray
+    smile_slope: float
     calibrated: Network
     uncalibrated: Network
     card: Mapping[str, Any]
@@ -115,7 +175,12 @@ def read_model(text: str) -> GeometryModel:
         outputs=tuple(table["outputs"]),
         reference=_array(table["reference"]),
         map=_array(table["map"]),
+        context=_array(table["context"]),
+        strange_map=_array(table["strange_map"]),
         typical=_array(table["typical"]),
+        typical_strange=_array(table["typical_strange"]),
+        typical_context=_array(table["typical_context"]),
+        smile_slope=float(table["smile_slope"]),
         calibrated=_network(table["calibrated"]),
         uncalibrated=_network(table["uncalibrated"]),
         card=table["card"],
@@ -130,7 +195,12 @@ def write_model(model: GeometryModel, path: Path) -> None:
         "outputs": list(model.outputs),
         "reference": _packed(model.reference, "<f4"),
         "map": _packed(model.map, "<f2"),
+        "context": _packed(model.context, "<f4"),
+        "strange_map": _packed(model.strange_map, "<f2"),
         "typical": _packed(model.typical, "<f4"),
+        "typical_strange": _packed(model.typical_strange, "<f4"),
+        "typical_context": _packed(model.typical_context, "<f4"),
+        "smile_slope": round(model.smile_slope, 4),
         "calibrated": _packed_network(model.calibrated),
         "uncalibrated": _packed_network(model.uncalibrated),
     }
@@ -142,7 +212,7 @@ def _network(table: Mapping[str, Any]) -> Network:
         tuple((_array(layer["weights"]), _array(layer["biases"])) for layer in layers)
         for layers in table["members"]
     )
-    return Network(members, np.array(table["offset"]), np.array(table["slope"]))
+    return Network(members, np.array(table["slope"]), np.array(table["zone"]))
 
 
 def _packed_network(network: Network) -> dict[str, Any]:
@@ -154,8 +224,8 @@ def _packed_network(network: Network) -> dict[str, Any]:
             ]
             for layers in network.members
         ],
-        "offset": [round(float(value), 4) for value in network.offset],
         "slope": [round(float(value), 4) for value in network.slope],
+        "zone": [[round(float(value), 4) for value in row] for row in network.zone],
     }
 
 

@@ -101,7 +101,7 @@ def test_bystanders_are_left_out(still):
 
 
 def test_a_step_back_in_time_does_not_stop_the_tracking(still):
-    """The participant leaves as the clock is set back; two seconds later, the next one is taken."""
+    """The participant moves away as the clock is set back; two seconds later, the face is known again."""
     face = still("happiness")
     left = np.zeros((480, 640 * 2 + 200, 3), np.uint8)
     right = left.copy()
@@ -111,12 +111,13 @@ def test_a_step_back_in_time_does_not_stop_the_tracking(still):
     found = analyse_face(frames).table["face"].to_numpy()
     assert found[:3].all()
     assert not found[3:10].any()  # to 1.75 s after the face was last seen
-    assert found[12:].all()
+    assert found[13:].all()  # it is compared for a third of a second first
 
 
 def test_thresholds_are_written_beside_the_results(measured):
     told = measured.neutral["occurrence_threshold"]
-    assert list(told) == [c[:-2] for c in measured.table if c.endswith("_r")]
+    units = [c[:-2] for c in measured.table if c.endswith("_r")]
+    assert list(told) == [au for au in units if au != "AU43"]  # which follows from AU45
     assert min(told.values()) == 2.0
     assert told["AU45"] == 2.0
     au45 = measured.table["AU45_r"].to_numpy()
