@@ -141,7 +141,7 @@ def test_the_report_shows_the_stimulus_that_was_shown_and_no_other(tmp_path: Pat
 def test_provenance_says_with_what(analysed: tuple[Path, AnalysisPaths]) -> None:
     text = analysed[1].provenance.read_text(encoding="utf-8")
     found = json.loads(text)
-    assert found["configuration"]["au_backend"] == "blendshapes"
+    assert found["configuration"]["au_backend"] == "geometry"
     assert found["configuration"]["neutral_intervals_s"] == [[0.5, 2.5]]
     assert found["session"]["file"] == analysed[0].name
     assert len(found["session"]["sha256"]) == 64
