@@ -20,6 +20,7 @@ from duchenne.stimuli.errors import DuchenneError
 EXTRAS = {
     "av": "camera",
     "cv2": "camera",
+    "duckdb": "study",
     "psychopy": "lab",
     "PIL": "lab",
     "jinja2": "analysis",

@@ -122,6 +122,7 @@ def test_typing_declining_and_stopping_by_hand(tmp_path: Path, unique_name: str)
     ):
         presentation.start()
         presentation.wait_for_marker("rating_onset")
+        time.sleep(0.3)  # what is pressed before a screen takes answers does not count
         for name in ("a", "b", "x", "BackSpace", "space", "3", "Return"):
             by_hand.press(name)
         said.append(presentation.wait_for_marker("rating_response"))
@@ -131,13 +132,17 @@ def test_typing_declining_and_stopping_by_hand(tmp_path: Path, unique_name: str)
         said += [presentation.wait_for_marker("rating_response")]
         said += [presentation.wait_for_marker("note")]
         presentation.wait_for_marker("instruction_onset")
+        time.sleep(0.3)
         by_hand.press("F10")
         assert presentation.wait_for_marker("pause")["reason"] == "the participant asked to stop"
+        time.sleep(0.3)
         by_hand.press("1")  # go on: the instruction comes again
         presentation.wait_for_marker("resume")
         presentation.wait_for_marker("instruction_onset")
+        time.sleep(0.3)
         by_hand.press("F10")
         presentation.wait_for_marker("pause")
+        time.sleep(0.3)
         by_hand.press("3")
         said.append(presentation.wait_for_marker("abort"))
         presentation.wait_for_marker("session_end")

@@ -238,6 +238,7 @@ def test_a_participant_answers_by_key_and_by_mouse(tmp_path: Path, unique_name: 
     ):
         presentation.start()
         presentation.wait_for_marker("instruction_onset")
+        time.sleep(0.3)  # what is pressed before a page takes answers does not count
         by_hand.press("space")
         onset = presentation.wait_for_marker("rating_onset")
         time.sleep(0.3)
@@ -266,6 +267,7 @@ def test_a_rating_without_an_answer_times_out(tmp_path: Path, unique_name: str):
     ):
         presentation.start()
         presentation.wait_for_marker("instruction_onset")
+        time.sleep(0.3)  # what is pressed before a page takes answers does not count
         by_hand.press("space")
         onset = presentation.wait_for_marker("rating_onset")
         response = presentation.wait_for_marker("rating_response")
