@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from duchenne.analysis.export.command import EPILOG as EXPORT_EPILOG
+from duchenne.analysis.export.command import export
 from duchenne.analysis.face.deidentify_command import deidentify
 from duchenne.analysis.face.validation_command import EPILOG as VALIDATE_EPILOG
 from duchenne.analysis.face.validation_command import au_validate
@@ -220,6 +222,7 @@ def doctor() -> None:
 
 
 app.command(name="gaze", epilog=gaze_cli.EPILOG)(gaze_cli.gaze)
+app.command(epilog=EXPORT_EPILOG)(export)
 app.command(name="au-validate", epilog=VALIDATE_EPILOG)(au_validate)
 app.command(
     epilog="Example: duchenne deidentify interview.mp4 --out shown.mp4 --method avatar --neutral 0:5"

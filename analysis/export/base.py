@@ -1,0 +1,295 @@
+"""What every export shares: who may leave the study, the registry, and writing aside before renaming."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from duchenne.analysis.export.private import PrivateNames, chosen_names
+from duchenne.analysis.paths import AnalysisPaths, analysis_paths, session_files
+from duchenne.recorder.recording import Recording
+from duchenne.stimuli.errors import DuchenneError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Progress = Callable[[str, int, int], None]
+    Exporter = Callable[["Job"], None]
+
+MARK = ".duchenne-export"
+"""Empty file that tells a folder written here from one of somebody's own."""
+MODULES = {"bids": "bids", "csv": "flat", "parquet": "flat", "duckdb": "duckdb_file"}
+"""Which module of this package registers a format."""
+EXPORTERS: dict[str, Exporter] = {}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the user may choose.
+
+    Parameters
+    ----------
+    na : str
+        What stands for a missing value in CSV.
+    with_text : bool
+        Export what participants typed; without it, such answers are left empty.
+    with_video : bool
+        BIDS: put the face video into ``sourcedata/`` where the session records consent to share it.
+    """
+
+    na: str = "NA"
+    with_text: bool = False
+    with_video: bool = False
+
+
+@dataclass(frozen=True)
+class ExportSession:
+    """One analysed session that may leave the study.
+
+    Attributes
+    ----------
+    file : Path
+    paths : AnalysisPaths
+    participant, session, task, run : str
+        Labels without ``sub-`` and the like.
+    chosen : frozenset of str
+        Names of ratings and form fields whose answers are chosen from what is given, not typed.
+    """
+
+    file: Path
+    paths: AnalysisPaths
+    participant: str
+    session: str
+    task: str
+    run: str
+    chosen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an exporter gets.
+
+    Attributes
+    ----------
+    study : Path
+    out : Path
+        An empty folder to write to.
+    format_name : str
+    sessions : tuple of ExportSession
+        At least one.
+    private : PrivateNames
+        What must not leave.
+    options : ExportOptions
+    tell : callable
+        Told ``(what, done, total)``.
+    notes : list of str
+        Grows: what was left out, and why, one sentence each.
+    """
+
+    study: Path
+    out: Path
+    format_name: str
+    sessions: tuple[ExportSession, ...]
+    private: PrivateNames
+    options: ExportOptions
+    tell: Progress
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export wrote: its folder, how many sessions, and what it left out."""
+
+    path: Path
+    n_sessions: int
+    notes: tuple[str, ...]
+
+
+def exporter(*names: str) -> Callable[[Exporter], Exporter]:
+    """Register a function as the exporter of some formats."""
+
+    def register(function: Exporter) -> Exporter:
+        EXPORTERS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def exporter_of(name: str) -> Exporter:
+    """Return the exporter of a format.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name not in EXPORTERS and name in MODULES:
+        import_module(f"duchenne.analysis.export.{MODULES[name]}")
+    if name not in EXPORTERS:
+        raise UsageError(
+            f"--format {name}: there is no such format; it is one of {', '.join(MODULES)}."
+        )
+    return EXPORTERS[name]
+
+
+def export_study(
+    study: Path,
+    out: Path,
+    format_name: str,
+    *,
+    options: ExportOptions | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Write a study in another format.
+
+    Everything is written to a hidden folder beside `out`, which is renamed when it is complete: a full disk
+    or an interruption leaves what was there before.
+
+    Parameters
+    ----------
+    study : Path
+        An analysed study.
+    out : Path
+        Folder to make.
+    format_name : str
+        ``bids``, ``csv``, ``parquet`` or ``duckdb``.
+    options : ExportOptions, optional
+    replace : bool
+        Replace an earlier export in `out`.
+    progress : callable, optional
+        Told ``(what, done, total)``.
+
+    Returns
+    -------
+    ExportResult
+
+    Raises
+    ------
+    UsageError
+        The format is not known, or `out` exists, or lies where it would destroy the study.
+    DuchenneError
+        No session may be exported, or the disk is full.
+    """
+    write = exporter_of(format_name)
+    _refuse_place(study, out, replace=replace)
+    sessions, private, notes = exportable_sessions(study)
+    tell = progress or (lambda _what, _done, _total: None)
+    with _aside(out) as folder:
+        job = Job(
+            study, folder, format_name, sessions, private, options or ExportOptions(), tell, notes
+        )
+        write(job)
+        (folder / MARK).touch()
+    return ExportResult(out, len(sessions), tuple(job.notes))
+
+
+def exportable_sessions(
+    study: Path,
+) -> tuple[tuple[ExportSession, ...], PrivateNames, list[str]]:
+    """Return the sessions that may leave the study, what must not, and who stays and why.
+
+    A pilot session stays; of a participant who withdrew every session stays; a session that is damaged or
+    not analysed stays.
+
+    Raises
+    ------
+    DuchenneError
+        None is left.
+    """
+    found: list[ExportSession] = []
+    withdrawn: dict[str, str] = {}
+    hosts: set[str] = set()
+    notes: list[str] = []
+    for file in session_files(study):
+        try:
+            with Recording.open(file) as recording:
+                hosts |= {stream.info.hostname for stream in recording.streams.values()}
+                if recording.withdrawn:
+                    withdrawn[recording.participant] = recording.withdrawn
+                elif recording.attrs.get("pilot", False):
+                    notes.append(f"{file.name}: left out, a pilot session.")
+                else:
+                    found.append(_session(file, recording))
+        except DuchenneError as error:
+            notes.append(f"{file.name}: left out, {error}")
+    sessions = []
+    for session in found:
+        if session.participant in withdrawn:
+            continue
+        if session.paths.complete:
+            sessions.append(session)
+        else:
+            notes.append(f"{session.file.name}: left out, not analyzed yet (duchenne analyze).")
+    notes += [f"sub-{who}: left out, {why}." for who, why in sorted(withdrawn.items())]
+    if not sessions:
+        raise DuchenneError(f"Nothing to export from {study}: {' '.join(notes)}")
+    return tuple(sessions), PrivateNames.of(study, hosts), notes
+
+
+def _session(file: Path, recording: Recording) -> ExportSession:
+    return ExportSession(
+        file,
+        analysis_paths(file),
+        recording.participant,
+        recording.session,
+        recording.task,
+        recording.run,
+        chosen_names(recording.protocol_yaml),
+    )
+
+
+def _refuse_place(study: Path, out: Path, *, replace: bool) -> None:
+    here, there = study.resolve(), out.resolve()
+    inner = (here / "sourcedata", here / "derivatives")
+    if (
+        there == here
+        or there in here.parents
+        or any(there == part or part in there.parents for part in inner)
+    ):
+        raise UsageError(f"--out {out} would overwrite the study: name a folder of its own.")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out} is a file: name a folder.")
+    if not any(out.iterdir()):
+        return
+    if not replace:
+        raise UsageError(f"--out {out} exists: add --replace, or name another folder.")
+    if not (out / MARK).is_file():
+        raise UsageError(f"--out {out} holds no export of Duchenne: it is not replaced.")
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """Give a folder to write to; put it in the place of `out` if all went well, remove it if not."""
+    there = out.resolve()
+    part = there.with_name(f".{there.name}.{os.getpid()}.part")
+    old = there.with_name(f".{there.name}.{os.getpid()}.old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if there.exists():
+            there.rename(old)
+        try:
+            part.rename(there)
+        except OSError:
+            with suppress(OSError):
+                old.rename(there)
+            raise
+    except DuchenneError as error:
+        raise type(error)(str(error).replace(str(part), str(out))) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DuchenneError(
+            f"{out} could not be written ({reason}); what was there is as it was."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if there.exists():
+            shutil.rmtree(old, ignore_errors=True)

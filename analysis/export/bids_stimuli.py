@@ -1,0 +1,70 @@
+"""The stimuli of a BIDS data set: the files that may be passed on, a note for each of the others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from duchenne.analysis.stimulus_files import stimulus_file, stimulus_folder
+from duchenne.analysis.values import number, records, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from duchenne.recorder.recording import Recording
+
+
+def copy_stimuli(recording: Recording, out: Path) -> dict[str, str]:
+    """Copy what may be copied into ``stimuli/``.
+
+    Parameters
+    ----------
+    recording : Recording
+    out : Path
+        Folder of the data set.
+
+    Returns
+    -------
+    dict
+        Path of each stimulus' file below ``stimuli/``, by the stimulus' id. Where the manifest does not
+        say that the file may be passed on, or the file is not there or has changed since the session, this
+        is a small text file in its place.
+    """
+    source = stimulus_folder(recording.stimuli_source)
+    found: dict[str, str] = {}
+    for row in records(recording.stimuli):
+        stimulus, name = text(row.get("id")), text(row.get("file"))
+        if stimulus is None or name is None:
+            continue
+        inner = PurePosixPath(name.replace("\\", "/"))
+        kept = [part for part in inner.parts if part not in {"..", "/"} and ":" not in part]
+        path, why = stimulus_file(row, source)
+        if not _may_be_passed_on(row):
+            path, why = None, "its licence does not allow to pass it on"
+        target = out / "stimuli" / PurePosixPath(*kept)
+        if path is None:
+            target = target.with_name(f"{target.name}.txt")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path is not None:
+                shutil.copyfile(path, target)
+            else:
+                target.write_text(_note(row, stimulus, why), encoding="utf-8")
+        found[stimulus] = target.relative_to(out / "stimuli").as_posix()
+    return found
+
+
+def _may_be_passed_on(row: Mapping[str, Any]) -> bool:
+    value = row.get("redistributable")
+    return number(value) > 0 or value is True
+
+
+def _note(row: Mapping[str, Any], stimulus: str, why: str) -> str:
+    lines = [
+        f"Placeholder of the stimulus {stimulus}: {why}.",
+        f"Licence: {text(row.get('licence')) or 'not given'}",
+        f"SHA-256 of the file that was shown: {text(row.get('sha256')) or 'not given'}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,129 @@
+"""What must not leave a study through an export: hosts, users, folders, and what people typed."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from duchenne.analysis.tables import Codebook
+    from duchenne.recorder.recording import Recording
+
+REMOVED = "[removed]"
+SHORTEST_NAME = 3
+_ABSOLUTE = re.compile(r"""(?:(?<![\w/:.<])/(?:[\w.@~-]+[/\\])+|\b[A-Za-z]:\\(?:[^\\\s]+\\)*)""")
+_HOMES = re.compile(r"(?:/home|/Users|\b[A-Za-z]:\\Users)[/\\][^/\\\s]+")
+LABELS = {
+    "participant", "session", "task", "run", "presentation_id", "stimulus_id", "block", "trial_type",
+    "stream", "type", "category", "phase",
+}  # fmt: skip
+"""Columns of labels, which stay as they are."""
+CHOSEN_TYPES = ("sam", "affect_grid", "slider", "likert", "emotions", "number")
+"""Types of ratings and form fields whose answers are chosen, not typed."""
+
+
+@dataclass(frozen=True)
+class PrivateNames:
+    """Names of machines, users and folders.
+
+    Attributes
+    ----------
+    words : tuple of str
+        Whole words that are removed from free text.
+    folders : tuple of str
+        Beginnings of paths that are removed from any text.
+    """
+
+    words: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, study: Path, hosts: Iterable[str]) -> PrivateNames:
+        """Return the names of the machine at hand, of its user, and of the machines that recorded."""
+        words = {platform.node(), *hosts, _user()}
+        words |= {word.partition(".")[0] for word in words}
+        folders = {str(study.resolve()), str(Path.home())}
+        kept = sorted((w for w in words if len(w) >= SHORTEST_NAME), key=len, reverse=True)
+        return cls(tuple(kept), tuple(sorted(folders, key=len, reverse=True)))
+
+    def without_folders(self, text: str) -> str:
+        """Return a text in which paths are reduced to their last part."""
+        for folder in self.folders:
+            text = re.sub(rf"{re.escape(folder)}(?![\w.-])", "/~", text)
+        return _ABSOLUTE.sub("", _HOMES.sub("/~", text))
+
+    def clean(self, text: str) -> str:
+        """Return a free text without names of hosts and users, and without folders."""
+        text = self.without_folders(text)
+        for word in self.words:
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", REMOVED, text, flags=re.IGNORECASE)
+        return text
+
+    def clean_table(self, frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+        """Return a table whose texts have been cleaned; labels lose folders alone."""
+        cleaned = frame.copy(deep=False)
+        for name in frame.columns:
+            if frame[name].dtype != object and not pd.api.types.is_string_dtype(frame[name]):
+                continue
+            is_label = name in LABELS or (name in book and book[name].levels is not None)
+            change = self.without_folders if is_label else self.clean
+            cleaned[name] = frame[name].map(
+                lambda value, change=change: change(value) if isinstance(value, str) else value
+            )
+        return cleaned
+
+
+def chosen_names(protocol_yaml: str) -> frozenset[str]:
+    """Return the names of ratings and form fields that a protocol declares to be chosen, not typed."""
+    return frozenset(
+        name for name, entry in _declared(protocol_yaml) if entry.get("type") in CHOSEN_TYPES
+    )
+
+
+def may_share_video(recording: Recording) -> bool:
+    """Whether the participant agreed that the face video is shared.
+
+    The answer ``share_video`` of a consent screen or form says so. Agreeing to take part is not enough: where
+    there is no such answer, the video stays.
+    """
+    for name, answers in recording.participant_answers.items():
+        if name.startswith("consent") and isinstance(answers, dict):
+            answer = answers.get("share_video")
+            if answer is True or answer in ("agree", "yes"):
+                return True
+    return False
+
+
+def _declared(protocol_yaml: str) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        protocol = yaml.safe_load(protocol_yaml)
+    except yaml.YAMLError:
+        return []
+    return list(_entries(protocol))
+
+
+def _entries(value: Any) -> Iterable[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, dict):
+                yield str(name), part
+            yield from _entries(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _entries(part)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,166 @@
+"""The tables of many sessions as one: the same columns in every part, in the order of the codebook."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from duchenne.analysis.tables import Column, read_table
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from duchenne.analysis.export.base import ExportSession, Job
+
+MOST_LEVELS = 60
+"""A text column of the summary with at most so many values is a factor, and its levels are listed."""
+FACTORS = ("participant", "session", "task", "run", "block", "stimulus_id", "category", "kind")
+GAZE = "gaze"
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """One kind of table over all sessions.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``summary`` or ``fixations``.
+    parts : tuple of (ExportSession, Path)
+        The files, in the order of the sessions.
+    book : dict of str to Column
+        Every column that a part has.
+    """
+
+    name: str
+    parts: tuple[tuple[ExportSession, Path], ...]
+    book: dict[str, Column]
+
+    def frames(self, job: Job) -> Iterator[pd.DataFrame]:
+        """Yield the parts, each with all the columns and their declared types, cleaned of what is private."""
+        for session, path in self.parts:
+            frame = pd.read_parquet(path) if path.suffix == ".parquet" else read_table(path)
+            frame = _with_identity(frame, session)
+            frame = withhold_text(frame, session, with_text=job.options.with_text)
+            frame = frame.reindex(columns=list(self.book))
+            frame = job.private.clean_table(frame, self.book)
+            yield pd.DataFrame({n: typed(frame[n], c.kind) for n, c in self.book.items()})
+
+    def whole(self, job: Job) -> pd.DataFrame:
+        """Return all parts in one table."""
+        return pd.concat(list(self.frames(job)), ignore_index=True)
+
+
+def study_tables(job: Job, *, samples: bool) -> list[StudyTable]:
+    """Return every table that the sessions have.
+
+    Parameters
+    ----------
+    job : Job
+    samples : bool
+        Gaze samples as well.
+    """
+    found: dict[str, list[tuple[ExportSession, Path]]] = {}
+    for session in job.sessions:
+        stem = f"{session.paths.stem}_"
+        for path in sorted(session.paths.folder.glob(f"{stem}*.tsv")):
+            found.setdefault(path.stem.removeprefix(stem), []).append((session, path))
+        if samples and session.paths.gaze.is_file():
+            found.setdefault(GAZE, []).append((session, session.paths.gaze))
+    names = sorted(found, key=lambda name: (name != "summary", name))
+    return [StudyTable(n, tuple(found[n]), _book([p for _, p in found[n]])) for n in names]
+
+
+def read_codebook(path: Path) -> dict[str, Column]:
+    """Read the codebook beside a table.
+
+    Raises
+    ------
+    DuchenneError
+        If it is missing or no codebook.
+    """
+    book = path.with_suffix(".json")
+    try:
+        entries = json.loads(book.read_text(encoding="utf-8"))
+        return {
+            name: Column(
+                entry["Description"],
+                entry.get("Units"),
+                entry.get("Levels"),
+                bool(entry.get("Derivative", False)),
+                entry.get("LongName"),
+                entry.get("Format"),
+            )
+            for name, entry in entries.items()
+        }
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DuchenneError(
+            f"{book} is not a codebook ({error}): run `duchenne analyze` on the study again."
+        ) from error
+
+
+def withhold_text(frame: pd.DataFrame, session: ExportSession, *, with_text: bool) -> pd.DataFrame:
+    """Return a table without answers in words, except those that were chosen from what the protocol gives."""
+    if with_text:
+        return frame
+    kept = frame.copy(deep=False)
+    for name in kept.columns:
+        scale = str(name).removeprefix("rating_")
+        if scale != name and not any(f"{scale}_".startswith(f"{c}_") for c in session.chosen):
+            kept[name] = _numbers_alone(kept[name])
+    for name in {"value", "response"} & set(kept.columns if "scale" in kept.columns else ()):
+        may_stay = kept["scale"].isin(session.chosen)
+        kept[name] = kept[name].where(may_stay, _numbers_alone(kept[name]))
+    return kept
+
+
+def _numbers_alone(values: pd.Series) -> pd.Series:
+    return values.where(pd.to_numeric(values, errors="coerce").notna())
+
+
+def with_levels(frame: pd.DataFrame, book: dict[str, Column]) -> dict[str, Column]:
+    """Return the codebook with the values of factors as their levels, where none are declared."""
+    described = dict(book)
+    for name in FACTORS:
+        if name in described and described[name].levels is None:
+            values = sorted({str(value) for value in frame[name].dropna()})
+            if len(values) <= MOST_LEVELS:
+                described[name] = replace(described[name], levels=dict.fromkeys(values, ""))
+    return described
+
+
+def typed(values: pd.Series, kind: str | None) -> pd.Series:
+    """Return a column in the type that its codebook declares."""
+    if kind == "number":
+        return pd.to_numeric(values).astype("float64")
+    if kind == "integer":
+        return pd.to_numeric(values).astype("Int64")
+    if kind == "boolean":
+        return values.astype("boolean")
+    return values.astype("string")
+
+
+def _with_identity(frame: pd.DataFrame, session: ExportSession) -> pd.DataFrame:
+    identity = {"participant": session.participant, "session": session.session, "run": session.run}
+    missing = {name: value for name, value in identity.items() if name not in frame.columns}
+    return frame.assign(**missing) if missing else frame
+
+
+def _book(paths: list[Path]) -> dict[str, Column]:
+    book: dict[str, Column] = {}
+    kinds: dict[str, set[str | None]] = {}
+    for path in paths:
+        for name, column in read_codebook(path).items():
+            book.setdefault(name, column)
+            kinds.setdefault(name, set()).add(column.kind)
+    for name, label in (("participant", "participant"), ("session", "session"), ("run", "run")):
+        book.setdefault(name, Column(f"Label of the {label}.", kind="string"))
+    return {
+        name: column if len(kinds.get(name, {column.kind})) == 1 else column.of_kind("string")
+        for name, column in book.items()
+    }
