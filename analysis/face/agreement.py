@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.statistics import agreement as raters
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,22 +31,8 @@ def icc_3_1(a: FloatArray, b: FloatArray) -> float:
     -------
     float
         -1 to 1; NaN for fewer than three frames, or where nothing varies.
-
-    References
-    ----------
-    Shrout & Fleiss (1979), Intraclass correlations: uses in assessing rater reliability.
     """
-    if len(a) < MIN_FRAMES:
-        return np.nan
-    ratings = np.column_stack([a, b])
-    grand = ratings.mean()
-    n, k = ratings.shape
-    between = k * ((ratings.mean(axis=1) - grand) ** 2).sum() / (n - 1)
-    columns = n * ((ratings.mean(axis=0) - grand) ** 2).sum()
-    total = ((ratings - grand) ** 2).sum()
-    rest = max(float(total - between * (n - 1) - columns), 0.0) / ((n - 1) * (k - 1))
-    whole = between + (k - 1) * rest
-    return float((between - rest) / whole) if whole > 1e-12 else np.nan
+    return raters.icc_3_1(np.column_stack([a, b])).value
 
 
 def pearson(a: FloatArray, b: FloatArray) -> float:

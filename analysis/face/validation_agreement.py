@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.analysis.face.validation_stats import Agreement, cohens_kappa, icc_3_1
+from duchenne.analysis.statistics.agreement import Agreement, cohens_kappa, icc_3_1
 from duchenne.analysis.tables import Column
 
 if TYPE_CHECKING:

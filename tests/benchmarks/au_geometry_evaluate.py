@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from au_geometry_train import OUTPUTS, SIDED, UNITS, Faces, as_frames, load
 
+from duchenne.analysis.face.agreement import icc_3_1
 from duchenne.analysis.face.backends.blendshapes import BlendshapeBackend
 from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.decode import image_frame, video_frames
@@ -99,22 +100,13 @@ def pcc(truth: np.ndarray, values: np.ndarray) -> float:
     return float(np.corrcoef(truth, values)[0, 1])
 
 
-def icc(truth: np.ndarray, values: np.ndarray) -> float:
-    """Return ICC(3,1): two-way mixed, consistency, single measurement."""
-    both = np.column_stack([truth, values])
-    between = 2 * both.mean(axis=1).var(ddof=1)
-    error = both - both.mean(axis=1, keepdims=True) - both.mean(axis=0) + both.mean()
-    noise = (error**2).sum() / (len(both) - 1)
-    return float((between - noise) / (between + noise))
-
-
 def scores(truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
     """Return correlation, ICC and mean absolute errors where the unit is present and absent."""
     present = truth >= 0.5
     error = np.abs(values - truth)
     return {
         "pcc": pcc(truth, values),
-        "icc": icc(truth, values),
+        "icc": icc_3_1(truth, values),
         "mae_present": float(error[present].mean()) if present.any() else float("nan"),
         "mae_absent": float(error[~present].mean()),
     }

@@ -23,8 +23,8 @@ from duchenne.analysis.face.validation_codes import CODED, intensities_of
 from duchenne.analysis.face.validation_datavyu import read_datavyu, write_datavyu
 from duchenne.analysis.face.validation_draw import Clip, blind_names, candidates, draw
 from duchenne.analysis.face.validation_elan import read_elan, write_elan
-from duchenne.analysis.face.validation_stats import cohens_kappa, icc_3_1
 from duchenne.analysis.paths import analysis_paths
+from duchenne.analysis.statistics.agreement import cohens_kappa, icc_3_1
 from duchenne.analysis.tables import Column, read_table, write_table
 from duchenne.recorder.sources.clips import encode_clip
 from duchenne.stimuli.errors import DuchenneError, UsageError

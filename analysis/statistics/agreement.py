@@ -4,7 +4,6 @@ References
 ----------
 Shrout & Fleiss (1979), Intraclass correlations: uses in assessing rater reliability, Psychological
 Bulletin 86 (the F interval of ICC(3,1)).
-Fleiss, Cohen & Everitt (1969), Large sample standard errors of kappa, Psychological Bulletin 72.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from duchenne.analysis.face.frames import BoolArray, FloatArray
+    from duchenne.analysis.statistics.types import BoolArray, FloatArray
 
 LEVEL = 0.95
 MIN_RATED = 3
@@ -73,35 +72,27 @@ def icc_3_1(ratings: FloatArray, level: float = LEVEL) -> Agreement:
     return Agreement(value, (low - 1) / (low + k - 1), (high - 1) / (high + k - 1), n)
 
 
-def cohens_kappa(first: BoolArray, second: BoolArray, level: float = LEVEL) -> Agreement:
-    """Return Cohen's κ of two raters who say whether something occurs.
+def cohens_kappa(first: BoolArray, second: BoolArray) -> Agreement:
+    """Return Cohen's κ of two raters who say whether something occurs; large-sample interval.
 
     Parameters
     ----------
     first, second : (n,) bool
-    level : float
-        Of the interval, from the large-sample standard error.
     """
-    from scipy.stats import norm  # noqa: PLC0415  (heavy)
+    from statsmodels.stats import inter_rater  # noqa: PLC0415  (heavy)
 
     n = len(first)
     if n < MIN_RATED:
         return Agreement(np.nan, np.nan, np.nan, n)
-    table = np.array(
-        [[np.mean((first == a) & (second == b)) for b in (False, True)] for a in (False, True)]
+    counts = np.array(
+        [[np.sum((first == a) & (second == b)) for b in (False, True)] for a in (False, True)]
     )
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    observed, expected = float(np.trace(table)), float(rows @ columns)
-    if expected >= 1 - 1e-12:
+    if float(counts.sum(axis=1) @ counts.sum(axis=0)) == n**2:  # both always say the same
         return Agreement(np.nan, np.nan, np.nan, n)
-    value = (observed - expected) / (1 - expected)
-    diagonal = sum(
-        table[i, i] * ((1 - expected) - (rows[i] + columns[i]) * (1 - observed)) ** 2
-        for i in (0, 1)
+    with np.errstate(invalid="ignore"):  # its variance may round to below 0 where all agree
+        found = inter_rater.cohens_kappa(counts)
+    value = float(found.kappa)
+    low, high = (
+        value if np.isnan(end) else float(end) for end in (found.kappa_low, found.kappa_upp)
     )
-    off = sum(table[i, 1 - i] * (columns[i] + rows[1 - i]) ** 2 for i in (0, 1))
-    variance = diagonal + (1 - observed) ** 2 * off
-    variance -= (observed * expected - 2 * expected + observed) ** 2
-    error = float(np.sqrt(max(float(variance), 0.0) / n)) / (1 - expected) ** 2
-    half = float(norm.ppf(1 - (1 - level) / 2)) * error
-    return Agreement(value, max(value - half, -1.0), min(value + half, 1.0), n)
+    return Agreement(value, max(low, -1.0), min(high, 1.0), n)
