@@ -10,6 +10,7 @@ import typer
 
 from duchenne.analysis.export.command import EPILOG as EXPORT_EPILOG
 from duchenne.analysis.export.command import export
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
 from duchenne.analysis.face.deidentify_command import deidentify
 from duchenne.analysis.face.validation_command import EPILOG as VALIDATE_EPILOG
 from duchenne.analysis.face.validation_command import au_validate
@@ -72,7 +73,7 @@ KeepSpeech = Annotated[
 def analyze(
     target: Target,
     out: Out = None,
-    au_backend: Backend = "geometry",
+    au_backend: Backend = DEFAULT_BACKEND,
     aois: Aois = None,
     eye: Eye = "both",
     keep_speech: KeepSpeech = False,
@@ -135,7 +136,7 @@ def au(
     out: Annotated[
         Path, typer.Option(help="Table to write (.csv or .tsv); with --compare a page (.html).")
     ],
-    backend: Annotated[str, typer.Option(help="What measures Action Units.")] = "geometry",
+    backend: Annotated[str, typer.Option(help="What measures Action Units.")] = DEFAULT_BACKEND,
     neutral: Annotated[
         list[str] | None,
         typer.Option(
@@ -168,7 +169,7 @@ def au(
 @app.command(epilog="Example: duchenne demo --out demo-study")
 def demo(
     out: Annotated[Path, typer.Option(help="Study folder to write to.")] = Path("demo-study"),
-    au_backend: Backend = "geometry",
+    au_backend: Backend = DEFAULT_BACKEND,
 ) -> None:
     """Run a whole simulated session, from stimulus to report; no hardware, no display."""
     import time

@@ -17,6 +17,7 @@ from duchenne.analysis.align import (
     presentations,
 )
 from duchenne.analysis.event_table import event_table
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND as DEFAULT_AU_BACKEND
 from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
 from duchenne.analysis.latencies import unknown_latencies
 from duchenne.analysis.lids import LidEvidence
@@ -64,8 +65,6 @@ __all__ = [
     "session_tables",
     "write_session_tables",
 ]
-
-DEFAULT_AU_BACKEND = "geometry"
 
 
 @dataclass(frozen=True)

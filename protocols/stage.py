@@ -250,8 +250,8 @@ class Stage:
             cut = {"cut_short": why} if event in CUT_SHORT else {}
             try:
                 fields = {} if ending is None else ending()
-            except Exception:  # noqa: BLE001 - the marker matters more than what it tells
-                fields = {}
+            except Exception as error:  # noqa: BLE001 - the marker matters more than what it tells
+                fields = {"error": f"{type(error).__name__}: {error}"}
             self._markers.push(event, at_s, **context, **fields, **cut)
 
     def _flipped_since(self, before: Flip) -> float:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from duchenne.analysis.face.backends.registry import load_backend
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.batch import (
     Outcome,
     Settings,
@@ -20,7 +20,6 @@ from duchenne.analysis.face.batch import (
 )
 from duchenne.analysis.face.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from duchenne.analysis.face.model import face_model_path
-from duchenne.analysis.face.process import DEFAULT_BACKEND
 from duchenne.analysis.face.table_file import SEPARATORS, STYLES, join_tables, write_au_table
 from duchenne.stimuli.errors import DuchenneError, UsageError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from duchenne.analysis.face.backends.registry import load_backend
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.deidentify_check import Check, check_avatar, check_covered
 from duchenne.analysis.face.deidentify_cover import HIDE_CONFIDENCES, cover_faces
 from duchenne.analysis.face.deidentify_draw import draw_avatar, draw_nobody
@@ -16,7 +16,7 @@ from duchenne.analysis.face.deidentify_finder import FaceFinder
 from duchenne.analysis.face.deidentify_parts import Expression
 from duchenne.analysis.face.deidentify_shape import ShapeWitness
 from duchenne.analysis.face.deidentify_video import Mp4Writer, VideoInput, add_sound, new_file
-from duchenne.analysis.face.process import DEFAULT_BACKEND, analyse_face
+from duchenne.analysis.face.process import analyse_face
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:

@@ -42,10 +42,10 @@ def deidentify(  # noqa: PLR0917 -- typer makes options of them
 
     Metadata and sound are left out. A frame in which no face was found is hidden as a whole.
     """
+    from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND  # noqa: PLC0415
     from duchenne.analysis.face.command import parse_neutral  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.deidentify import deidentify as work  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.deidentify_video import VideoInput  # noqa: PLC0415 -- heavy
-    from duchenne.analysis.face.process import DEFAULT_BACKEND  # noqa: PLC0415 -- heavy
 
     given = VideoInput(video, stream)
     windows = parse_neutral(neutral)

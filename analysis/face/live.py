@@ -10,12 +10,11 @@ import numpy as np
 import pylsl
 from pydantic import Field
 
-from duchenne.analysis.face.backends.registry import load_backend
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.live_frames import SIMULATED, SourceFeed, StreamFeed, WaitingRoom
 from duchenne.analysis.face.live_measure import LiveMeter
 from duchenne.analysis.face.live_neutral import LiveNeutral, NeutralFrom
 from duchenne.analysis.face.live_streams import affect_description, affect_row, au_description
-from duchenne.analysis.face.process import DEFAULT_BACKEND
 from duchenne.recorder.sources.base import MAX_BUFFERED_S, SourceOptions
 from duchenne.recorder.sources.listener import MarkerListener
 from duchenne.recorder.sources.notices import notice

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.face.affect import expressive_valence
-from duchenne.analysis.face.backends.registry import load_backend
+from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
 from duchenne.analysis.face.dynamics import (
     DEFAULT_OPTIONS,
@@ -39,7 +39,6 @@ __all__ = ["FaceResult", "analyse_face", "analyse_pictures", "face_features"]
 
 BATCH = 32
 BLOCK = 4096
-DEFAULT_BACKEND = "geometry"
 # Action Units that correlate less than this with the truth are kept out of the prototypes.
 MIN_RELIABILITY = 0.5
 # The rate of a film is taken from so many frames at its beginning.

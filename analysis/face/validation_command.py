@@ -142,8 +142,9 @@ def _session(file: Path) -> Measured:
 
 
 def _video(path: Path, backend: str | None) -> Measured:
+    from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND  # noqa: PLC0415
     from duchenne.analysis.face.deidentify_video import VideoInput  # noqa: PLC0415 -- heavy
-    from duchenne.analysis.face.process import DEFAULT_BACKEND, analyse_face  # noqa: PLC0415
+    from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
     from duchenne.analysis.face.validation import Measured  # noqa: PLC0415
 
     video = VideoInput(path)

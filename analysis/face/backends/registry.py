@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.face.backends.base import AUBackend
 
 GROUP = "duchenne.au_backends"
+DEFAULT_BACKEND = "geometry"
 
 
 def backend_names() -> tuple[str, ...]:
