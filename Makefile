@@ -14,12 +14,15 @@ PYTHON310 ?= $(shell for p in python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10
 VENV310 := .venv310
 STAMP310 := $(if $(PYTHON310),$(VENV310)/.installed)
 SYSTEM_PACKAGES := xvfb libgl1 libegl1 libgles2 libglu1-mesa libportaudio2
+# The tests open the reports and the console in a browser.
+TEST_PACKAGES := chromium
 
 .PHONY: demo test lint format clean system
 
 demo: $(STAMP)
 	$(BIN)/duchenne demo --out demo-study
 
+test: SYSTEM_PACKAGES += $(TEST_PACKAGES)
 test: $(STAMP) $(STAMP310) lint
 	$(if $(PYTHON310),DUCHENNE_PYTHON310=$(VENV310)/bin/python) $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -37,7 +40,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt | system
 	@test -n "$(PYTHON)" || { echo "Duchenne needs Python 3.10, 3.11 or 3.12; name one: make demo PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON); this takes some minutes the first time."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,devices,study,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,devices,study,console,dev]"
 	@touch $@
 
 $(VENV310)/.installed: pyproject.toml setup.py constraints.txt

@@ -324,6 +324,8 @@ REFERENCES = {
     "recording (anatomy) and a typical neutral face (the rest), occurrences from intensity 2 on.",
     "typical face": "Action Units are measured from a typical neutral face, not the participant's, "
     "occurrences from intensity 2 on.",
+    "recorded": "Action Units are those of a stream that was recorded with the session, measured from what "
+    "its sender took as the neutral face.",
 }
 """What Action Units are measured from, by the source that the calibration names."""
 

@@ -138,12 +138,14 @@ def measure_face(
     *,
     leave_out_speech: bool = True,
 ) -> tuple[Stream, FaceResult] | None:
-    """Analyse the face video; None, with a note, where there is none."""
+    """Analyse the face video; without one, take a recorded stream of Action Units as it is.
+
+    None, with a note, where there is neither.
+    """
     videos = [s for s in recording.of_type("VideoCompressed") if s.info.is_video]
     stream = _chosen(videos, "FaceVideo", notes)
     if stream is None:
-        notes.append("No face video was recorded: the face columns are n/a.")
-        return None
+        return _recorded_face(recording, neutral, notes, leave_out_speech=leave_out_speech)
     from duchenne.analysis.face.decode import packet_frames  # noqa: PLC0415
     from duchenne.analysis.face.dynamics import DynamicsOptions  # noqa: PLC0415
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
@@ -169,6 +171,36 @@ def measure_face(
     if undecodable := int(result.quality["n_undecodable"]):
         notes.append(f"{undecodable} of {n_frames} video frames could not be decoded.")
     return stream, result
+
+
+def _recorded_face(
+    recording: Recording,
+    neutral: list[tuple[float, float]],
+    notes: list[str],
+    *,
+    leave_out_speech: bool,
+) -> tuple[Stream, FaceResult] | None:
+    """Return the recorded Action Units; None, with a note, where there are none."""
+    from duchenne.analysis.face.dynamics import DynamicsOptions  # noqa: PLC0415
+    from duchenne.analysis.face.recorded import (  # noqa: PLC0415
+        AFFECT_STREAM_TYPE,
+        AU_STREAM_TYPES,
+        au_channels,
+        recorded_face,
+    )
+
+    live = [s for kind in AU_STREAM_TYPES for s in recording.of_type(kind) if au_channels(s)]
+    stream = _chosen(live, "AU", notes)
+    if stream is None:
+        notes.append("No face video was recorded: the face columns are n/a.")
+        return None
+    affect = _chosen(recording.of_type(AFFECT_STREAM_TYPE), "Affect", notes)
+    notes.append(
+        f"No face video was recorded: Action Units are those of the recorded stream {stream.key} (backend "
+        "recorded)."
+    )
+    options = DynamicsOptions(leave_out_speech=leave_out_speech)
+    return stream, recorded_face(stream, affect, neutral=neutral, options=options)
 
 
 def _sound_level(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -11,6 +11,20 @@ NO_CONSENT = "no consent"
 WITHDRAWN = "consent withdrawn after debriefing"
 STOPPED = {"stop": "participant: stop", "delete": "participant: stop and delete"}
 """Reasons in the ``abort`` marker, by what the participant chose."""
+NO_ANALYSIS = "no consent to the analysis"
+SCOPES = {
+    "analysis": "the recording is analysed",
+    "analysis_gaze": "gaze and pupils are analysed",
+    "analysis_face": "the face video is analysed",
+    "analysis_voice": "sound is analysed",
+    "share_derived": "what was computed from the recording and the answers are passed on",
+    "share_signals": "samples of gaze and of other sensors are passed on",
+    "share_stills": "pictures of the face are shown to others",
+    "share_video": "the face video is passed on",
+}
+"""What a consent screen may ask for one by one, and what agreeing to it means."""
+AGREED = ("agree", "yes", True)
+"""Answers of a consent screen or form that mean yes."""
 
 
 def answers_of(markers: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -50,12 +64,20 @@ def withdrawal_of(markers: Iterable[Mapping[str, Any]]) -> str | None:
     Returns
     -------
     str or None
-        ``no consent``, ``consent withdrawn after debriefing`` or ``participant: stop and delete``.
+        ``no consent``, ``no consent to the analysis``, ``consent withdrawn after debriefing`` or
+        ``participant: stop and delete``.
     """
     for marker in markers:
+        if marker.get("event") == "rating_response" and _declines_analysis(marker):
+            return NO_ANALYSIS
         if marker.get("event") == "note" and marker.get("text") == WITHDRAWN:
             return WITHDRAWN
         reason = marker.get("reason") if marker.get("event") == "abort" else None
         if reason in (NO_CONSENT, STOPPED["delete"]):
             return str(reason)
     return None
+
+
+def _declines_analysis(marker: Mapping[str, Any]) -> bool:
+    asked = marker.get("field") == "analysis" and str(marker.get("form")).startswith("consent")
+    return asked and marker.get("value") not in AGREED

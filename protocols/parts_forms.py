@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from duchenne.protocols.answers import SCOPES
 from duchenne.protocols.parts_base import Seconds, Strict, Text, not_empty
 from duchenne.protocols.parts_ratings import Rating, Short
 from duchenne.stimuli.suggest import did_you_mean
 
 FORMS = Path(__file__).parent / "library" / "forms"
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+ScopeText = Annotated[str, Field(min_length=1, max_length=600)]
 RATING: TypeAdapter[Rating] = TypeAdapter(Rating)
 
 STORED = (
@@ -123,6 +125,14 @@ class Consent(Strict):
         Words on the two buttons.
     agree_key, decline_key : str
         Letters that press them.
+    scopes : dict of str to str
+        What is asked for one by one once the participant agrees, in words; each has a screen of its own with the
+        two buttons of its own, and declining one does not end the session: ``share_derived``,
+        ``share_signals``, ``share_stills``, ``share_video`` (may be passed on or shown: measures, samples,
+        pictures, the film), ``analysis``, ``analysis_gaze``, ``analysis_face``, ``analysis_voice`` (may be
+        analysed). What was never asked is analysed, and no picture and no film of the face leaves the study.
+    scope_yes, scope_no : str
+        Words on the buttons of the scopes.
     after_debriefing : bool
         Asks after the debriefing whether the data may be used: whoever declines has withdrawn, and the
         presentations of the session are excluded from the summary.
@@ -137,7 +147,26 @@ class Consent(Strict):
     decline: Short = "I do not agree"
     agree_key: Annotated[str, Field(pattern="^[a-z]$")] = "y"
     decline_key: Annotated[str, Field(pattern="^[a-z]$")] = "n"
+    scopes: dict[str, ScopeText] = Field(default_factory=dict)
+    scope_yes: Short = "Yes"
+    scope_no: Short = "No"
     after_debriefing: bool = False
+
+    @field_validator("scopes")
+    @classmethod
+    def _known_scopes(cls, scopes: dict[str, str]) -> dict[str, str]:
+        for name in scopes:
+            if name not in SCOPES:
+                raise PydanticCustomError(
+                    "unknown_scope",
+                    "no scope '{name}'{hint}; there are {known}",
+                    {
+                        "name": name,
+                        "hint": did_you_mean(name, SCOPES),
+                        "known": ", ".join(SCOPES),
+                    },
+                )
+        return scopes
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Consent:

@@ -86,14 +86,17 @@ class SimulatedRater:
 
     DELAY_S = (0.6, 1.0)
     CONTINUE_AFTER_S = 0.8
+    SCOPE_AFTER_S = 0.2
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
     def respond(self, prompt: Prompt) -> Response | None:
-        """Press the space bar after 0.8 s, or answer the rating."""
+        """Press the space bar after 0.8 s, agree to a scope after 0.2 s, or answer the rating."""
         if prompt.kind == "consent":
-            return Response(self.CONTINUE_AFTER_S, value="agree")
+            is_scope = prompt.name not in {"", "answer"}
+            delay_s = self.SCOPE_AFTER_S if is_scope else self.CONTINUE_AFTER_S
+            return Response(delay_s, value="agree")
         if prompt.rating is None:
             return Response(self.CONTINUE_AFTER_S, key="space")
         rating = prompt.rating

@@ -79,8 +79,21 @@ class FaceResult:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """Numbers per frame, before calibration."""
+class Measured:
+    """Numbers per frame, before calibration.
+
+    Parameters
+    ----------
+    frame : (n,) float64
+        Index of the frame.
+    time_s, confidence : (n,) float64
+    readable, found, usable : (n,) bool
+        The frame could be decoded; a face was found in it; the face can be measured.
+    pose_deg : (n, 3) float64
+        Pitch, yaw, roll.
+    features : (n, n_features) float64
+        As the backend gives them.
+    """
 
     frame: FloatArray
     time_s: FloatArray
@@ -153,7 +166,7 @@ def analyse_face(
     film = _Film(FlowReader() if is_fast else None)
     measured = _measure(_chained(begin, rest), estimator, progress, limits, film)
     calibration = calibrate(estimator, measured.features, measured.time_s, measured.usable, neutral)
-    result = _result(measured, estimator, calibration)
+    result = frame_result(measured, estimator, calibration)
     dynamics = face_dynamics(
         result.table,
         FaceSignals.joined(film.signals).where(measured.usable),
@@ -187,7 +200,7 @@ def analyse_pictures(
     calibration = calibrate(
         estimator, measured.features, measured.time_s, measured.usable, still=True
     )
-    return _result(measured, estimator, calibration)
+    return frame_result(measured, estimator, calibration)
 
 
 def _chained(begin: list[Frame], rest: Iterator[Frame]) -> Iterator[Frame]:
@@ -204,9 +217,9 @@ def _measure(
     progress: Callable[[int], object] | None,
     limits: QualityLimits,
     film: _Film | None = None,
-) -> _Measured:
+) -> Measured:
     """Read all frames; those of a film go to `film` too, pictures have none."""
-    batches: list[_Measured] = []
+    batches: list[Measured] = []
     done = 0
     keep_images = backend.needs_images or (film is not None and film.reader is not None)
     with FaceTracker(still=film is None) as tracker:
@@ -219,7 +232,7 @@ def _measure(
             features = backend.features(faces)
             confidences = confidence(faces, limits)
             batches.append(
-                _Measured(
+                Measured(
                     frame=faces.frame.astype(np.float64),
                     time_s=faces.time_s,
                     readable=np.isfinite(faces.size_px[:, 0]),
@@ -236,12 +249,12 @@ def _measure(
     return _joined(batches, len(backend.feature_names))
 
 
-def _joined(batches: list[_Measured], n_features: int) -> _Measured:
+def _joined(batches: list[Measured], n_features: int) -> Measured:
     if not batches:
         none, no = np.zeros(0), np.zeros(0, np.bool_)
-        return _Measured(none, none, no, no, no, none, np.zeros((0, 3)), np.zeros((0, n_features)))
-    names = list(_Measured.__dataclass_fields__)
-    return _Measured(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))
+        return Measured(none, none, no, no, no, none, np.zeros((0, 3)), np.zeros((0, n_features)))
+    names = list(Measured.__dataclass_fields__)
+    return Measured(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))
 
 
 def _in_blocks(backend: AUBackend, features: FloatArray, neutral: FloatArray) -> FloatArray:
@@ -250,7 +263,8 @@ def _in_blocks(backend: AUBackend, features: FloatArray, neutral: FloatArray) ->
     return np.concatenate([backend.intensities(features[i : i + BLOCK], neutral) for i in starts])
 
 
-def _result(measured: _Measured, backend: AUBackend, calibration: Calibration) -> FaceResult:
+def frame_result(measured: Measured, backend: AUBackend, calibration: Calibration) -> FaceResult:
+    """Return the table of frames, without what happens over time, from their numbers."""
     raw = _in_blocks(backend, measured.features, calibration.neutral)
     intensities = np.where(measured.usable[:, None], raw, np.nan)
     occurrences = occurrence(intensities, calibration)
@@ -287,7 +301,7 @@ def _result(measured: _Measured, backend: AUBackend, calibration: Calibration) -
 
 
 def _quality(
-    measured: _Measured, backend: AUBackend, coverage: Mapping[str, float]
+    measured: Measured, backend: AUBackend, coverage: Mapping[str, float]
 ) -> dict[str, Any]:
     n = len(measured.frame)
     step_s = median_step_s(measured.time_s)

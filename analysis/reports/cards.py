@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.reports.curves import presentation_uri, shared_limits
+from duchenne.analysis.reports.curves import presentation_chart, presentation_uri, shared_limits
 from duchenne.analysis.reports.gaze_figures import (
     detail_of,
     heat_map_uri,
@@ -18,6 +18,7 @@ from duchenne.analysis.reports.gaze_figures import (
 )
 from duchenne.analysis.reports.pictures import Picture
 from duchenne.analysis.reports.style import FONT_STACK, INK, LINE, MUTED, category_colour
+from duchenne.analysis.reports.wheel import wheel_svg
 from duchenne.analysis.reports.words import NOTHING, amount, percent, signed
 from duchenne.analysis.values import integer, number, records, rectangle, text
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from duchenne.analysis.reports.charts import Chart
     from duchenne.analysis.reports.data import ReportData
 
 RATING_LOW, RATING_HIGH = 1.0, 9.0
@@ -54,6 +56,8 @@ class StimulusCard:
     n_fixations: int
     curves: str | None
     curves_alt: str
+    chart: Chart | None
+    wheel: str
     ratings: str
     facts: tuple[tuple[str, str], ...]
     cells: Mapping[str, str]
@@ -84,6 +88,8 @@ def stimulus_cards(
         trial = integer(row["trial"])
         picture = pictures.get(stimulus_id, unknown)
         drawn = _gaze_drawings(data, row, picture, screen)
+        chart = presentation_chart(row, data.gaze, data.au, limits, backend=data.au_backend)
+        frames = _while_shown(data.au, "time", row) if data.au is not None else None
         yield StimulusCard(
             number=NOTHING if trial is None else str(trial),
             stimulus_id=stimulus_id,
@@ -97,8 +103,10 @@ def stimulus_cards(
             stimulus=picture.uri,
             missing=picture.missing,
             n_fixations=integer(row.get("n_fixations")) or 0,
-            curves=presentation_uri(row, data.gaze, data.au, limits, detail=detail),
-            curves_alt=f"Action Units and pupil change around the onset of {stimulus_id}.",
+            curves=None if chart is None else presentation_uri(chart, detail=detail),
+            curves_alt=_curves_alt(chart, row),
+            chart=chart,
+            wheel=wheel_svg(frames, row),
             ratings=ratings_svg(row),
             facts=_facts(row),
             cells=summary_cells(row),
@@ -238,6 +246,19 @@ def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Pupil change", signed(number(row.get("pupil_change_mean")), unit, 2)),
         ("Prototype match", _prototype(row)),
         ("Rating time", amount(number(row.get("rating_rt_s")), "s", 2)),
+    )
+
+
+def _curves_alt(chart: Chart | None, row: Mapping[str, Any]) -> str:
+    """Return what the curves show, in words."""
+    if chart is None:
+        return ""
+    drawn = [line.name for panel in chart.panels for line in panel.lines]
+    loud = ", ".join(strongest_aus(row)) or "none above 0.5"
+    change = signed(number(row.get("pupil_change_mean")), text(row.get("pupil_unit")) or "", 2)
+    return (
+        f"Curves around the onset of {text(row['stimulus_id']) or NOTHING}: {', '.join(drawn)}. "
+        f"Mean intensities: {loud}. Mean pupil change: {change}."
     )
 
 

@@ -6,46 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.reports.drawing import (
-    au_lines,
-    au_top,
-    binned,
-    legend_above,
-    main_aus,
-)
-from duchenne.analysis.reports.style import (
-    INK,
-    LINE,
-    MUTED,
-    category_colour,
-    figure,
-    raster_uri,
-    svg_uri,
-)
+from duchenne.analysis.face.smoothing import smooth
+from duchenne.analysis.reports.bands import au_half_width
+from duchenne.analysis.reports.charts import Chart, Line, Panel
+from duchenne.analysis.reports.charts_still import chart_uri
+from duchenne.analysis.reports.drawing import au_label, au_top, binned, main_aus
+from duchenne.analysis.reports.style import INK, au_look, category_colour
 from duchenne.analysis.values import number, records, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 AROUND_S = 1.0
 """Time shown before and after a presentation."""
 PUPIL_BIN_S = 1 / 60
 CARD_IN = (6.2, 5.6)
-CARD_DPI = 130.0
 N_AUS = 4
 
 
-def presentation_uri(
+def presentation_chart(
     row: Mapping[str, Any],
     gaze: pd.DataFrame | None,
     au: pd.DataFrame | None,
     limits: Mapping[str, tuple[float, float]],
     *,
-    detail: float = 1.0,
-) -> str | None:
+    backend: str = "",
+) -> Chart | None:
     """Return the Action Units and the pupil around one presentation.
 
     Parameters
@@ -57,45 +46,58 @@ def presentation_uri(
     limits : mapping of str to (float, float)
         Limits of the vertical axes (``au``, ``pupil``), the same for all presentations. A pupil
         without a baseline is drawn around its mean, says so, and has limits of its own.
-    detail : float
-        Below 1 the figure is a picture, coarser, that takes less room than lines.
+    backend : str
+        What measured the Action Units: its error is part of their bands.
 
     Returns
     -------
-    str or None
-        Data URI of an SVG or a WebP; None where there is nothing to draw.
+    Chart or None
+        None where there is nothing to draw.
     """
     onset, duration = float(row["onset"]), float(row["duration"])
     frames = _near(au, onset, duration) if au is not None else None
     aus = main_aus(frames, N_AUS)
     samples = _near(gaze, onset, duration) if gaze is not None else None
-    panels = ["au"] if frames is not None and aus else []
-    panels += ["pupil"] if samples is not None and samples["pupil"].notna().any() else []
+    panels = []
+    if frames is not None and aus:
+        times = frames["time"].to_numpy(np.float64)
+        lines = tuple(_au_line(name, times, onset, frames, backend) for name in aus)
+        panels.append(Panel("AU intensity", lines, limits["au"], height=1.5))
+    if samples is not None and samples["pupil"].notna().any():
+        panels.append(_pupil_panel(samples, row, limits["pupil"]))
     if not panels:
         return None
-    height = CARD_IN[1] if len(panels) == 2 else CARD_IN[1] * 0.6
-    with figure(CARD_IN[0], height) as drawing:
-        ratios = [1.5 if name == "au" else 1.0 for name in panels]
-        grid = drawing.subplots(
-            len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios}
-        )
-        axes: dict[str, Axes] = dict(zip(panels, grid[:, 0], strict=True))
-        colour = category_colour(row.get("category"))
-        for ax in axes.values():
-            ax.axvspan(0, duration, color=colour, alpha=0.13, linewidth=0)
-            ax.axvline(0, color=MUTED, linewidth=0.8)
-            ax.grid(axis="y")
-            ax.label_outer()
-        if "au" in axes and frames is not None:
-            au_lines(axes["au"], frames["time"].to_numpy(np.float64) - onset, frames, aus)
-            axes["au"].set(ylabel="AU intensity", ylim=limits["au"])
-            legend_above(axes["au"], 2)
-        if "pupil" in axes and samples is not None:
-            _pupil_panel(axes["pupil"], samples, row, limits["pupil"])
-        axes[panels[-1]].set_xlim(-AROUND_S, duration + AROUND_S)
-        axes[panels[-1]].set_xlabel("seconds from stimulus onset")
-        drawing.align_ylabels()
-        return svg_uri(drawing) if detail >= 1 else raster_uri(drawing, CARD_DPI * max(detail, 0.7))
+    return Chart(
+        tuple(panels),
+        "seconds from stimulus onset",
+        (-AROUND_S, duration + AROUND_S),
+        shade=((0.0, duration, category_colour(row.get("category"))),),
+        at=(0.0,),
+    )
+
+
+def presentation_uri(chart: Chart, *, detail: float = 1.0) -> str:
+    """Return the chart of a presentation as a picture; below a detail of 1 coarser, but smaller."""
+    height = CARD_IN[1] if len(chart.panels) == 2 else CARD_IN[1] * 0.6
+    return chart_uri(chart, (CARD_IN[0], height), detail=detail)
+
+
+def _au_line(
+    name: str, times: NDArray[np.float64], onset: float, frames: pd.DataFrame, backend: str
+) -> Line:
+    values = frames[f"{name}_r"].to_numpy(np.float64)
+    smoothed = smooth(times, values)
+    half = au_half_width(name, times, values, smoothed, backend)
+    colour, dash = au_look(name)
+    return Line(
+        au_label(name),
+        times - onset,
+        smoothed,
+        colour,
+        dash,
+        np.clip(smoothed - half, 0, 5),
+        np.clip(smoothed + half, 0, 5),
+    )
 
 
 def shared_limits(
@@ -127,18 +129,17 @@ def _near(table: pd.DataFrame, onset: float, duration: float) -> pd.DataFrame:
 
 
 def _pupil_panel(
-    ax: Axes, samples: pd.DataFrame, row: Mapping[str, Any], limits: tuple[float, float]
-) -> None:
+    samples: pd.DataFrame, row: Mapping[str, Any], limits: tuple[float, float]
+) -> Panel:
     times = samples["time"].to_numpy(np.float64) - float(row["onset"])
     pupil = samples["pupil"].to_numpy(np.float64)
     baseline = number(row.get("pupil_baseline"))
     has_baseline = bool(np.isfinite(baseline))
     level = baseline if has_baseline else float(np.nanmean(pupil))
-    ax.axhline(0, color=LINE, linewidth=1.0)
-    ax.plot(*binned(times, pupil - level, PUPIL_BIN_S), color=INK, linewidth=1.3)
-    ax.set_ylabel(pupil_axis(row, has_baseline=has_baseline))
-    if has_baseline:
-        ax.set_ylim(limits)
+    x, y = binned(times, pupil - level, PUPIL_BIN_S)
+    line = Line("pupil", x, y, INK, in_legend=False)
+    label = pupil_axis(row, has_baseline=has_baseline)
+    return Panel(label, (line,), limits if has_baseline else None, zero=True)
 
 
 def pupil_axis(row: Mapping[str, Any], *, has_baseline: bool) -> str:

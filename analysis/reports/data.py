@@ -46,6 +46,11 @@ class ReportData:
     aoi_visits: pd.DataFrame | None
     provenance: dict[str, Any]
 
+    @property
+    def au_backend(self) -> str:
+        """What measured the Action Units; empty where unknown."""
+        return str(self.provenance.get("configuration", {}).get("au_backend") or "")
+
     @classmethod
     def read(cls, paths: AnalysisPaths) -> ReportData:
         """Read the tables of a session.

@@ -26,10 +26,9 @@ GREEN = "#009E73"
 VERMILLION = "#D55E00"
 SKY = "#56B4E9"
 PURPLE = "#CC79A7"
-_SOLID = "-"
-_DASHED = (0, (4, 1.6))
-_DOTTED = (0, (1.2, 1.4))
-_AU_LINES: dict[str, tuple[str, object]] = {
+_SOLID, _DASHED, _DOTTED = "solid", "dash", "dot"
+DASHES: dict[str, object] = {_SOLID: "-", _DASHED: (0, (4, 1.6)), _DOTTED: (0, (1.2, 1.4))}
+_AU_LINES: dict[str, tuple[str, str]] = {
     "AU12": (ORANGE, _SOLID),
     "AU06": (ORANGE, _DASHED),
     "AU25": (ORANGE, _DOTTED),
@@ -113,9 +112,14 @@ def category_colour(category: object) -> str:
 
 
 def au_line(name: str) -> dict[str, Any]:
+    """Return colour and dashes of an Action Unit as Matplotlib takes them; see `au_look`."""
+    colour, dash = au_look(name)
+    return {"color": colour, "linestyle": DASHES[dash]}
+
+
+def au_look(name: str) -> tuple[str, str]:
     """Return colour and dashes of an Action Unit: the same in every figure and every report."""
-    colour, dashes = _AU_LINES.get(name[:4], ("#8a94a0", _SOLID))
-    return {"color": colour, "linestyle": dashes}
+    return _AU_LINES.get(name[:4], ("#8a94a0", _SOLID))
 
 
 def svg_uri(drawing: Figure) -> str:

@@ -1,4 +1,4 @@
-"""The consent screen: what is stored, and a decision."""
+"""The consent screen: what is stored, a decision, and what else is agreed to one by one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROOM = 0.76
 
 @dataclass(frozen=True)
 class ConsentKind:
-    """Pages of text, and under the last one the two buttons."""
+    """Pages of text, under the last one the two buttons; then a screen for each scope."""
 
     def run(self, course: Course, step: Step) -> None:
         """Ask; end the session where consent is refused before it.
@@ -52,29 +52,14 @@ class ConsentKind:
             stage.prompt(prompt)
             page = _turned(course, page)
             display.show(pages[page])
-        scale = _decision(step.content, course.layout)
-        display.show([*pages[-1], *scale.shapes(scale.start())])
-        shown_s = stage.next_flip().lsl_time_s
         name = "consent_after_debriefing" if step.content["after_debriefing"] else "consent"
-        stage.prompt(Prompt("consent", f"{step.block}-{name}"), scale)
-        draft, answer = await_answer(stage, scale, None, pages[-1])
-        stage.forget_prompt()
-        assert answer is not None
-        stage.push(
-            "rating_response",
-            answer.lsl_time_s,
-            scale=name,
-            form=name,
-            field="answer",
-            value=draft.value,
-            rt_s=round(answer.lsl_time_s - shown_s, 4),
-        )
-        display.show([*pages[-1], *scale.shapes(draft)])
-        stage.hold_until(stage.next_flip().lsl_time_s + FEEDBACK_S)
+        agreed = _asked(course, step, pages[-1], name, "answer")
+        for scope in step.content.get("scopes", {}) if agreed else ():
+            _asked(course, step, _scope_page(course.layout, step, scope), name, scope)
         display.show_pointer(False)
         display.clear()
         stage.offset()
-        if draft.value == "agree":
+        if agreed:
             return
         if step.content["after_debriefing"]:
             stage.push("note", text=WITHDRAWN)
@@ -90,6 +75,37 @@ class ConsentKind:
             buttons = scale.shapes(scale.start()) if number == len(pages) else []
             name = "consent" if len(pages) == 1 else f"consent-{number}"
             yield ScreenView(name, [*shapes, *buttons])
+        for scope in step.content.get("scopes", {}):
+            choice = _decision(step.content, layout, ("scope_yes", "scope_no"))
+            shapes = _scope_page(layout, step, scope)
+            yield ScreenView(f"consent-{scope}", [*shapes, *choice.shapes(choice.start())])
+
+
+def _asked(course: Course, step: Step, page: list[Shape], form: str, field: str) -> bool:
+    """Show a page with two buttons, mark the answer, and return whether the participant agrees."""
+    stage, display = course.stage, course.display
+    is_scope = field != "answer"
+    words = ("scope_yes", "scope_no") if is_scope else ("agree", "decline")
+    scale = _decision(step.content, course.layout, words)
+    display.show([*page, *scale.shapes(scale.start())])
+    shown_s = stage.next_flip().lsl_time_s
+    scale_name = f"{form}.{field}" if is_scope else form
+    stage.prompt(Prompt("consent", f"{step.block}-{scale_name}", name=field), scale)
+    draft, answer = await_answer(stage, scale, None, page)
+    stage.forget_prompt()
+    assert answer is not None
+    stage.push(
+        "rating_response",
+        answer.lsl_time_s,
+        scale=scale_name,
+        form=form,
+        field=field,
+        value=draft.value,
+        rt_s=round(answer.lsl_time_s - shown_s, 4),
+    )
+    display.show([*page, *scale.shapes(draft)])
+    stage.hold_until(stage.next_flip().lsl_time_s + FEEDBACK_S)
+    return bool(draft.value == "agree")
 
 
 def _turned(course: Course, page: int) -> int:
@@ -103,14 +119,24 @@ def _turned(course: Course, page: int) -> int:
             return page - 1
 
 
-def _decision(content: Mapping[str, Any], layout: Layout) -> Decision:
+def _decision(
+    content: Mapping[str, Any], layout: Layout, words: tuple[str, str] = ("agree", "decline")
+) -> Decision:
     return Decision(
         (
-            ("agree", content["agree"], content["agree_key"]),
-            ("decline", content["decline"], content["decline_key"]),
+            ("agree", content[words[0]], content["agree_key"]),
+            ("decline", content[words[1]], content["decline_key"]),
         ),
         layout,
     )
+
+
+def _scope_page(layout: Layout, step: Step, scope: str) -> list[Shape]:
+    style = layout.style(LETTERS, align="start")
+    width = int(TEXT_WIDTH * layout.width_px)
+    text = str(step.content["scopes"][scope]).strip()
+    lines = paged(text, style, width, ROOM * layout.height_px)[0]
+    return [text_page(layout, lines, style, 0.44)]
 
 
 def _pages(layout: Layout, step: Step) -> list[list[Shape]]:

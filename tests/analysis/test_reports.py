@@ -28,7 +28,7 @@ from duchenne.analysis.reports.cards import (
     stimulus_cards,
     summary_cells,
 )
-from duchenne.analysis.reports.curves import presentation_uri, pupil_axis, shared_limits
+from duchenne.analysis.reports.curves import presentation_chart, pupil_axis, shared_limits
 from duchenne.analysis.reports.data import ReportData
 from duchenne.analysis.reports.pictures import stimulus_pictures
 from duchenne.analysis.session import analyze_session
@@ -86,10 +86,10 @@ def test_a_pupil_without_baseline_says_so() -> None:
     assert "no baseline" in pupil_axis(row, has_baseline=False)
     samples, summary = pupil((3.0, np.nan))
     limits = shared_limits(summary, samples, None)
-    drawn = [presentation_uri(row, samples, None, limits) for row in records(summary)]
-    assert all(uri is not None for uri in drawn)
+    drawn = [presentation_chart(row, samples, None, limits) for row in records(summary)]
+    assert all(chart is not None for chart in drawn)
     nothing = samples.assign(pupil=np.nan)
-    assert presentation_uri(records(summary)[0], nothing, None, limits) is None
+    assert presentation_chart(records(summary)[0], nothing, None, limits) is None
 
 
 def test_only_the_attempt_used_is_drawn(tmp_path: Path) -> None:
