@@ -29,6 +29,8 @@ MISSING = "n/a"
 SIGNIFICANT_DIGITS = 7
 TIME_DECIMALS = 6
 SAMPLES_AT_ONCE = 500_000
+ROWS_AT_ONCE = 10_000
+"""Rows of a table whose texts are in memory at a time."""
 """Rows of a long table that are turned into Parquet at a time."""
 
 
@@ -134,12 +136,14 @@ def write_table(frame: pd.DataFrame, path: str | Path, codebook: Codebook) -> Pa
         raise ValueError(f"a table's name ends with .tsv, not {path.name}")
     _refuse_undescribed(frame, path, codebook)
     kinds = {name: codebook[name].kind or _kind_of(frame[name]) for name in frame.columns}
-    cells = [_cells(frame[name], kinds[name], codebook[name]) for name in frame.columns]
     with replacing(path) as aside, replacing(path.with_suffix(".json")) as book:
         _write_json(_entries(codebook, kinds), book)
         with aside.open("w", encoding="utf-8", errors="replace", newline="") as file:
             file.write("\t".join(frame.columns) + "\n")
-            file.writelines("\t".join(row) + "\n" for row in zip(*cells, strict=True))
+            for first in range(0, len(frame), ROWS_AT_ONCE):
+                some = frame.iloc[first : first + ROWS_AT_ONCE]
+                cells = [_cells(some[name], kinds[name], codebook[name]) for name in frame.columns]
+                file.writelines("\t".join(row) + "\n" for row in zip(*cells, strict=True))
     return path
 
 

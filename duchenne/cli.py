@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+# What the commands multiply is small: the threads of the linear algebra would only spin.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from duchenne import __version__
 from duchenne.analysis.cli import app as analysis_app
 from duchenne.protocols.cli import app as protocols_app

@@ -25,9 +25,10 @@ from duchenne.analysis.face.decode import (
     image_frame,
     video_frames,
 )
+from duchenne.analysis.face.film import measure_faces
 from duchenne.analysis.face.landmarks import MAX_SIDE_PX
-from duchenne.analysis.face.process import FaceResult, analyse_face, analyse_pictures
-from duchenne.analysis.face.table_file import write_au_table
+from duchenne.analysis.face.process import FaceResult, analyse_pictures
+from duchenne.analysis.face.table_file import TableInParts
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -114,41 +115,54 @@ def expected_frames(unit: Unit) -> int:
 
 
 def measure_unit(
-    unit: Unit, settings: Settings, progress: Callable[[int], object] | None = None
-) -> tuple[pd.DataFrame | None, Outcome]:
+    unit: Unit,
+    settings: Settings,
+    write: Callable[[pd.DataFrame], object],
+    progress: Callable[[int], object] | None = None,
+) -> Outcome:
     """Measure one unit; problems with a file are told, not raised.
+
+    Parameters
+    ----------
+    unit : Unit
+    settings : Settings
+    write : callable
+        Given the table with a column ``input``, in parts that follow each other; not called where
+        nothing could be read.
+    progress : callable, optional
+        Told the number of frames done.
 
     Returns
     -------
-    (pandas.DataFrame or None, Outcome)
-        The table with a first column ``input``.
+    Outcome
+        Without its part.
     """
     if unit.still:
-        return _measure_pictures(unit, settings, progress)
+        return _measure_pictures(unit, settings, write, progress)
     path = unit.paths[0]
+    frames = video_frames(path, max_side_px=MAX_SIDE_PX)
     try:
-        result = analyse_face(
-            video_frames(path, max_side_px=MAX_SIDE_PX),
-            backend=settings.backend,
-            neutral=settings.neutral,
-            progress=progress,
-        )
+        film = measure_faces(frames, backend=settings.backend, progress=progress)
     except DuchenneError as error:
-        return None, Outcome(None, (str(error),))
-    problem = _problem(path, result.quality["face_fraction"], result.quality["usable_fraction"])
-    note = _note(path, result, settings)
-    table = result.table.assign(input=unit.labels[0])
-    return table, Outcome(
-        None,
-        (problem,) if problem else (),
-        (note,) if note else (),
-        len(result.table),
+        return Outcome(None, (str(error),))
+    with film:
+        quality = film.quality
+        problem = _problem(path, quality["face_fraction"], quality["usable_fraction"])
+        note = None
+        for result in film.results(settings.neutral):
+            write(result.table.assign(input=unit.labels[0]))
+            note = _note(path, result, settings)
+    return Outcome(
+        None, (problem,) if problem else (), (note,) if note else (), quality["n_frames"]
     )
 
 
 def _measure_pictures(
-    unit: Unit, settings: Settings, progress: Callable[[int], object] | None
-) -> tuple[pd.DataFrame | None, Outcome]:
+    unit: Unit,
+    settings: Settings,
+    write: Callable[[pd.DataFrame], object],
+    progress: Callable[[int], object] | None,
+) -> Outcome:
     problems: dict[int, str] = {}
 
     def pictures() -> Iterator[tuple[int, float, Image | None]]:
@@ -158,18 +172,17 @@ def _measure_pictures(
             except DuchenneError as error:
                 problems[i] = str(error)
 
-    result = analyse_pictures(pictures(), backend=settings.backend, progress=progress)
-    table = result.table
+    table = analyse_pictures(pictures(), backend=settings.backend, progress=progress).table
     if not len(table):
-        return None, Outcome(None, tuple(problems.values()))
+        return Outcome(None, tuple(problems.values()))
     at = table["frame"].to_numpy(int)
     for i, found, usable in zip(at, table["face"], table["usable"], strict=True):
         problem = _problem(unit.paths[i], float(found), float(usable))
         if problem:
             problems[i] = problem
-    table = table.assign(input=[unit.labels[i] for i in at], frame=0)
+    write(table.assign(input=[unit.labels[i] for i in at], frame=0))
     told = tuple(problems[i] for i in sorted(problems))
-    return table, Outcome(None, told, (), len(table))
+    return Outcome(None, told, (), len(table))
 
 
 def _problem(path: Path, found: float, usable: float) -> str | None:
@@ -187,9 +200,9 @@ def _note(path: Path, result: FaceResult, settings: Settings) -> str | None:
     notes = []
     if result.quality["n_undecodable"]:
         notes.append(f"{result.quality['n_undecodable']} frames could not be decoded")
-    promised = frame_count(path) or 0
-    if len(result.table) < WHOLE_SHARE * promised:
-        notes.append(f"cut off: only {len(result.table)} of {promised} frames could be read")
+    promised, n_frames = frame_count(path) or 0, result.quality["n_frames"]
+    if n_frames < WHOLE_SHARE * promised:
+        notes.append(f"cut off: only {n_frames} of {promised} frames could be read")
     if settings.neutral and result.calibration.source != "neutral phase":
         notes.append("the neutral phase has too few usable frames and was not used")
     return f"{path}: {'; '.join(notes)}." if notes else None
@@ -290,10 +303,10 @@ def _to_part(
         with suppress(OSError):
             old.unlink(missing_ok=True)
     wanted = _stamp(unit, settings)
-    table, outcome = measure_unit(unit, settings, progress)
-    if table is None:
+    with TableInParts(part, settings.style) as table:
+        outcome = measure_unit(unit, settings, table.add, progress)
+    if not table.written:
         return outcome
-    write_au_table(table, part, settings.style)
     told = {
         "inputs": wanted,
         "problems": outcome.problems,

@@ -30,23 +30,45 @@ SEARCH_S = 1.5
 BRIDGE_S = 0.1
 
 
-def eye_closure(signals: FaceSignals) -> FloatArray:
+def usual_openness(eye_left: FloatArray, eye_right: FloatArray) -> tuple[float, float]:
+    """Return how open a person's eyes usually are: the 90th percentile of each; NaN where never seen.
+
+    Parameters
+    ----------
+    eye_left, eye_right : (n,) float64
+        As in :class:`~duchenne.analysis.face.signals.FaceSignals`.
+    """
+    usual = [np.nan, np.nan]
+    for i, opening in enumerate((eye_left, eye_right)):
+        known = opening[np.isfinite(opening)]
+        if len(known):
+            usual[i] = float(np.percentile(known, USUAL_PERCENTILE))
+    return usual[0], usual[1]
+
+
+def eye_closure(signals: FaceSignals, usual: tuple[float, float] | None = None) -> FloatArray:
     """Return how far the eyes are closed.
+
+    Parameters
+    ----------
+    signals : FaceSignals
+    usual : (left, right), optional
+        How open they usually are, where the signals are part of a longer recording; otherwise their
+        own 90th percentile (`usual_openness`).
 
     Returns
     -------
     (n,) float64
-        0 as open as usual for this person (90th percentile of the recording) or more, 1 shut; of the
-        eye that is more open, so that a wink is none. NaN where not measured.
+        0 as open as usual for this person or more, 1 shut; of the eye that is more open, so that a wink
+        is none. NaN where not measured.
     """
+    openings = (signals.eye_left, signals.eye_right)
     eyes = []
-    for opening in (signals.eye_left, signals.eye_right):
-        known = opening[np.isfinite(opening)]
-        usual = float(np.percentile(known, USUAL_PERCENTILE)) if len(known) else np.nan
-        if not usual >= LEAST_USUAL:
+    for opening, open_eye in zip(openings, usual or usual_openness(*openings), strict=True):
+        if not open_eye >= LEAST_USUAL:
             eyes.append(np.full(len(opening), np.nan))
             continue
-        eyes.append(np.clip((usual - opening) / (usual - SHUT), 0.0, 1.0))
+        eyes.append(np.clip((open_eye - opening) / (open_eye - SHUT), 0.0, 1.0))
     return np.asarray(np.fmin(*eyes), np.float64)
 
 

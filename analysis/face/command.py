@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from duchenne.analysis.face.batch import (
 )
 from duchenne.analysis.face.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from duchenne.analysis.face.model import face_model_path
-from duchenne.analysis.face.table_file import SEPARATORS, STYLES, join_tables, write_au_table
+from duchenne.analysis.face.table_file import SEPARATORS, STYLES, TableInParts, join_tables
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
@@ -163,11 +164,13 @@ def _single(
     *,
     with_input: bool,
 ) -> Outcome:
-    table, outcome = measure_unit(unit, settings, lambda n: progress(0, n))
-    if table is None:
-        return outcome
-    write_au_table(table if with_input else table.drop(columns="input"), out, settings.style)
-    return Outcome(out, outcome.problems, outcome.notes, outcome.n_frames)
+    with TableInParts(out, settings.style) as table:
+
+        def write(part: pd.DataFrame) -> None:
+            table.add(part if with_input else part.drop(columns="input"))
+
+        outcome = measure_unit(unit, settings, write, lambda n: progress(0, n))
+    return replace(outcome, part=out) if table.written else outcome
 
 
 def _told(outcomes: Sequence[Outcome], out: Path, *, n_inputs: int, many: bool) -> int:

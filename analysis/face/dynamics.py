@@ -107,6 +107,7 @@ def face_dynamics(
     *,
     flow: FloatArray | None = None,
     sound: tuple[FloatArray, FloatArray] | None = None,
+    usual_eyes: tuple[float, float] | None = None,
     options: DynamicsOptions = DEFAULT_OPTIONS,
 ) -> Dynamics:
     """Measure what happens over time.
@@ -123,11 +124,14 @@ def face_dynamics(
         Optical flow of the same frames.
     sound : (times_s, level_dbfs), optional
         Level of a microphone, on the clock of the frames.
+    usual_eyes : (left, right), optional
+        How open the eyes usually are, where the frames are part of a longer film; see
+        :func:`~duchenne.analysis.face.blinks.eye_closure`.
     options : DynamicsOptions
     """
     times_s = table["time"].to_numpy(np.float64)
     talks = speaking(times_s, signals, sound, options.speech)
-    closure = eye_closure(signals)
+    closure = eye_closure(signals, usual_eyes)
     blinks = find_blinks(times_s, closure)
     head = head_speed_deg_s(times_s, signals.pose_deg, options.smoothing)
     whole = [au for au in backend.au_names if au[-1] not in "LR"]

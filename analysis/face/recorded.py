@@ -8,7 +8,7 @@ the face was seen and how the head was turned.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,6 @@ NO_EYELIDS = "the recorded stream holds Action Units alone, not how far the lids
 _AU = re.compile(r"AU\d\d[LR]?$")
 
 
-@dataclass(frozen=True)
 class RecordedBackend:
     """Intensities that are there already, behind the seam of the estimators.
 
@@ -49,25 +48,14 @@ class RecordedBackend:
         Of the estimator that sent them, where it is known.
     """
 
-    au_names: tuple[str, ...]
-    reliability: dict[str, float]
-    name: str = RECORDED
-    needs_images: bool = False
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The intensities themselves."""
-        return self.au_names
-
-    @property
-    def typical_neutral(self) -> FloatArray:
-        """Intensity 0."""
-        return np.zeros(len(self.au_names))
-
-    @property
-    def personal(self) -> BoolArray:
-        """Nothing is compared with a habitual face."""
-        return np.zeros(len(self.au_names), np.bool_)
+    def __init__(self, au_names: tuple[str, ...], reliability: dict[str, float]) -> None:
+        self.name = RECORDED
+        self.au_names = au_names
+        self.feature_names = au_names
+        self.needs_images = False
+        self.typical_neutral: FloatArray = np.zeros(len(au_names))
+        self.personal: BoolArray = np.zeros(len(au_names), np.bool_)
+        self.reliability = reliability
 
     def features(self, frames: FaceFrames) -> FloatArray:
         """Refuse: there are no frames to measure."""

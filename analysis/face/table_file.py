@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +11,13 @@ import numpy as np
 from duchenne.analysis.codebooks import AU_FRAME, au_columns
 from duchenne.analysis.face.openface import OPENFACE_COLUMNS, openface_table
 from duchenne.analysis.tables import Column, replacing, write_codebook, write_table
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pandas as pd
+    from typing_extensions import Self
 
 STYLES = ("tidy", "openface")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -56,6 +59,65 @@ def write_au_table(table: pd.DataFrame, path: Path, style: str) -> None:
     write_codebook(codebook, path.with_suffix(".json"), kinds)
     with replacing(path) as aside:
         table.to_csv(aside, sep=",", index=False, na_rep="n/a", lineterminator="\n")
+
+
+class TableInParts:
+    """A table that is written part by part: nothing is there until `close`, and then all of it.
+
+    Parameters
+    ----------
+    path : Path
+        Ends with ``.csv`` or ``.tsv``.
+    style : {"tidy", "openface"}
+
+    Examples
+    --------
+    >>> with TableInParts(path, "tidy") as table:                             # doctest: +SKIP
+    ...     for result in film.results():
+    ...         table.add(result.table)
+    """
+
+    def __init__(self, path: Path, style: str) -> None:
+        self._path = path
+        self._style = style
+        self._parts: list[Path] = []
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._folder is None:
+            return
+        try:
+            if kind is None:
+                join_tables(self._parts, self._path)
+        finally:
+            self._folder.cleanup()
+
+    @property
+    def written(self) -> bool:
+        """Whether there was anything to write."""
+        return bool(self._parts)
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Add rows.
+
+        Raises
+        ------
+        DuchenneError
+            When they cannot be written.
+        """
+        if self._folder is None:
+            try:
+                self._folder = TemporaryDirectory(prefix=".parts-", dir=self._path.parent)
+            except OSError as error:
+                raise DuchenneError(
+                    f"{self._path} could not be written ({error.strerror or error})."
+                ) from error
+        part = Path(self._folder.name) / f"{len(self._parts)}{self._path.suffix}"
+        write_au_table(table, part, self._style)
+        self._parts.append(part)
 
 
 def join_tables(parts: Sequence[Path], out: Path) -> None:

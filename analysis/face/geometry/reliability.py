@@ -28,4 +28,9 @@ def reliability_note(au: str) -> str:
         f"known), r = {row['pcc_habitual']:.2f} (not known): reliability on rendered faces, not human "
         "FACS coding."
     )
+    if "mae_present" in row:
+        note += (
+            f" Error of the model there (mean absolute): {row['mae_present']:.2f} where the Action Unit is "
+            f"active, {row['mae_absent']:.2f} where it is not."
+        )
     return note if row["reliable"] else f"{note} Not reliable: kept out of the prototypes."
