@@ -1,0 +1,1 @@
+"""Systems of the field for Action Units, expression and affect, one file each."""

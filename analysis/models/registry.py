@@ -1,0 +1,139 @@
+"""The systems that are there, by name, with what a user must know before choosing one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from duchenne.stimuli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+Task = Literal["intensity", "occurrence", "expression", "affect"]
+N_OUTPUTS: dict[Task, int] = {"intensity": 12, "occurrence": 12, "expression": 8, "affect": 2}
+"""How many outputs a system is listed with, unless it says otherwise."""
+_MODULES = (
+    "baselines",
+    "mae_teacher",
+    "resnet18_student",
+    "eac_net",
+    "jaa_net",
+    "me_graphau",
+    "heatmap",
+)
+_BuilderT = TypeVar("_BuilderT", bound="Callable[..., nn.Module]")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One system.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"jaa_net"``.
+    build : callable
+        Takes ``n_outputs`` and settings of its own; returns a module whose ``forward`` takes images,
+        (b, 3, input_px, input_px) float32, normalised as ``preprocessing`` says.
+    task : {"intensity", "occurrence", "expression", "affect"}
+    input_px : int
+    alignment : str
+        How faces are brought into the picture: A1, A2, A3, A4 of
+        :mod:`duchenne.analysis.training.alignment`, or ``crop``.
+    preprocessing : str
+        What is done to pixel values.
+    paper : str
+        What the system is from.
+    default_n_outputs : int
+        Outputs it is listed with.
+    weights : str
+        Under which terms published weights stand.
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    task: Task
+    input_px: int
+    alignment: str
+    preprocessing: str
+    paper: str
+    default_n_outputs: int
+    weights: str
+
+
+_ENTRIES: dict[str, ModelEntry] = {}
+
+
+def model(
+    name: str,
+    *,
+    task: Task,
+    input_px: int,
+    alignment: str,
+    preprocessing: str,
+    paper: str,
+    default_n_outputs: int | None = None,
+    weights: str = "none published that may be passed on",
+) -> Callable[[_BuilderT], _BuilderT]:
+    """Register the class or function below as the system of this name; see `ModelEntry`."""
+
+    def register(build: _BuilderT) -> _BuilderT:
+        _ENTRIES[name] = ModelEntry(
+            name=name,
+            build=build,
+            task=task,
+            input_px=input_px,
+            alignment=alignment,
+            preprocessing=preprocessing,
+            paper=paper,
+            default_n_outputs=default_n_outputs or N_OUTPUTS[task],
+            weights=weights,
+        )
+        return build
+
+    return register
+
+
+def model_entries() -> dict[str, ModelEntry]:
+    """Return all systems by name."""
+    for module in _MODULES:
+        import_module(f"duchenne.analysis.models.{module}")
+    return dict(sorted(_ENTRIES.items()))
+
+
+def model_entry(name: str) -> ModelEntry:
+    """Return one system.
+
+    Raises
+    ------
+    UsageError
+        When there is none of this name.
+    """
+    entries = model_entries()
+    if name not in entries:
+        raise UsageError(f"there is no model '{name}'; there are: {', '.join(entries)}")
+    return entries[name]
+
+
+def build_model(name: str, n_outputs: int | None = None, **settings: Any) -> nn.Module:
+    """Return a system with fresh weights.
+
+    Parameters
+    ----------
+    name : str
+    n_outputs : int, optional
+        Action Units, classes or dimensions; as the system is listed where absent.
+    **settings
+        Of the system itself.
+    """
+    entry = model_entry(name)
+    return entry.build(n_outputs=n_outputs or entry.default_n_outputs, **settings)
+
+
+def n_parameters(module: nn.Module, *, trainable: bool = False) -> int:
+    """Return how many numbers a module learns or holds; buffers do not count."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not trainable)
