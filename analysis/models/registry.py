@@ -24,6 +24,11 @@ _MODULES = (
     "jaa_net",
     "me_graphau",
     "heatmap",
+    "vit_se",
+    "doe",
+    "deng",
+    "emofan",
+    "mae_fusion",
 )
 _BuilderT = TypeVar("_BuilderT", bound="Callable[..., nn.Module]")
 
