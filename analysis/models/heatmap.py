@@ -223,22 +223,26 @@ class HeatmapHourglass(nn.Module):
         return Answer(maps.flatten(2).amax(dim=2).clamp(0, 5), maps={"heat": maps})
 
 
-def point_maps(points: Tensor, intensities: Tensor, sigma_px: float = SIGMA_PX) -> Tensor:
+def point_maps(
+    points: Tensor, intensities: Tensor, sigma_px: float = SIGMA_PX, side: int = MAP_PX
+) -> Tensor:
     """Return the target maps of the first two systems: ``255 I exp(-|x - point|² / 2 sigma²)``.
 
     Parameters
     ----------
     points : (b, n, 2, 2) Tensor
-        Two points of each Action Unit, in pixels of the 64-pixel map.
+        Two points of each Action Unit, in pixels of the map.
     intensities : (b, n) Tensor
         0 to 5; NaN where not known, which makes NaN maps.
     sigma_px : float
+    side : int
+        Of the maps.
 
     Returns
     -------
-    (b, 2 n, 64, 64) Tensor
+    (b, 2 n, side, side) Tensor
     """
-    at = torch.arange(MAP_PX, device=points.device, dtype=points.dtype)
+    at = torch.arange(side, device=points.device, dtype=points.dtype)
     flat = points.flatten(1, 2)
     dx = at[None, None, None, :] - flat[..., 0, None, None]
     dy = at[None, None, :, None] - flat[..., 1, None, None]
@@ -246,13 +250,15 @@ def point_maps(points: Tensor, intensities: Tensor, sigma_px: float = SIGMA_PX) 
     return PEAK * intensities.repeat_interleave(2, dim=1)[..., None, None] * bell
 
 
-def growing_maps(points: Tensor, intensities: Tensor, sigma_px: float = SIGMA_PX) -> Tensor:
+def growing_maps(
+    points: Tensor, intensities: Tensor, sigma_px: float = SIGMA_PX, side: int = MAP_PX
+) -> Tensor:
     """Return the target maps of the hourglass: height and width grow with intensity.
 
     Parameters and shapes are those of `point_maps`, but both points of an Action Unit share one map: (b, n,
-    64, 64), as high as the intensity; a point is ``sigma_px (1 + I / 5)`` wide.
+    side, side), as high as the intensity; a point is ``sigma_px (1 + I / 5)`` wide.
     """
-    at = torch.arange(MAP_PX, device=points.device, dtype=points.dtype)
+    at = torch.arange(side, device=points.device, dtype=points.dtype)
     dx = at[None, None, None, None, :] - points[..., 0, None, None]
     dy = at[None, None, None, :, None] - points[..., 1, None, None]
     wide = sigma_px * (1 + intensities / 5)[..., None, None, None]

@@ -33,11 +33,13 @@ BP4D_UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 DISFA_UNITS = (1, 2, 4, 6, 9, 12, 25, 26)
 # Inner eye corners among the 49 points: their horizontal distance is the ruler.
 _RULER = (22, 25)
-# Pairs of the 49 points about which an Action Unit acts, and how far below them, in rulers.
+# Pairs of the 49 points about which an Action Unit acts, and how far below them, in rulers. AU5 and AU20
+# are not in the publications and lie where AU7 and AU12 do.
 CENTRES: dict[int, tuple[tuple[int, int], float]] = {
     1: ((4, 5), -1 / 2),
     2: ((1, 8), -1 / 3),
     4: ((2, 7), 1 / 3),
+    5: ((21, 26), 0.0),
     6: ((24, 29), 1.0),
     7: ((21, 26), 0.0),
     9: ((15, 17), -1 / 2),
@@ -46,6 +48,7 @@ CENTRES: dict[int, tuple[tuple[int, int], float]] = {
     14: ((31, 37), 0.0),
     15: ((31, 37), 0.0),
     17: ((39, 41), 1 / 2),
+    20: ((31, 37), 0.0),
     23: ((34, 40), 0.0),
     24: ((34, 40), 0.0),
     25: ((34, 40), 0.0),

@@ -6,20 +6,20 @@ intervals come from drawing subjects, not frames, since frames of one person res
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from duchenne.analysis.face.agreement import icc_3_1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Metric = Callable[[Floats, Floats], float]
+Floats: TypeAlias = NDArray[np.float64]
+Metric: TypeAlias = Callable[[Floats, Floats], float]
 
 OCCURS = 2.0
 """Intensity from which an Action Unit is said to occur (DISFA)."""

@@ -1,0 +1,197 @@
+"""How pictures become what a network sees: varied for training, plain for evaluation.
+
+Every picture is varied by numbers drawn from the seed, the epoch and its own number, so that a training that
+goes on after a break sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as fn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from duchenne.analysis.training.prepared import Faces
+    from duchenne.analysis.training.settings import Augmentation
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Points of the 68 that change places in a mirror.
+_MIRRORED = (
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a task gets.
+
+    Parameters
+    ----------
+    images : (b, 3, px, px) float32
+        Normalised as the system wants it.
+    truth : (b, k) float32
+        NaN where not known.
+    landmarks : (b, 68, 2) float32 or None
+        Pixels of ``images``.
+    """
+
+    images: Tensor
+    truth: Tensor
+    landmarks: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on another device."""
+        points = None if self.landmarks is None else self.landmarks.to(device)
+        return Batch(self.images.to(device), self.truth.to(device), points)
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def part(self, first: int, last: int) -> Batch:
+        """Return some rows."""
+        points = None if self.landmarks is None else self.landmarks[first:last]
+        return Batch(self.images[first:last], self.truth[first:last], points)
+
+
+def normalised(images: Tensor, preprocessing: str) -> Tensor:
+    """Return pictures, (b, 3, h, w) from 0 to 1, as a system wants them.
+
+    Parameters
+    ----------
+    images : Tensor
+    preprocessing : str
+        Of its entry: which of the known ways it begins with or names.
+    """
+    if preprocessing.startswith("ImageNet"):
+        mean, spread = (images.new_tensor(v)[:, None, None] for v in _IMAGENET)
+        return (images - mean) / spread
+    if preprocessing.startswith(("-1 to 1", "mean and standard deviation 0.5")):
+        return images * 2 - 1
+    if preprocessing.startswith("RGB, 0 to 1"):
+        return images
+    if preprocessing.startswith("BGR, 0 to 255"):
+        mean = images.new_tensor((103.94, 116.78, 123.68))[:, None, None]
+        return images.flip(1) * 255 - mean
+    if preprocessing.startswith("RGB, 0 to 255 less"):
+        mean = images.new_tensor((123.68, 116.78, 103.94))[:, None, None]
+        return images * 255 - mean
+    raise ValueError(f"no such way to prepare pictures: {preprocessing}")
+
+
+def plain_batch(faces: Faces, rows: NDArray[np.intp], px: int, preprocessing: str) -> Batch:
+    """Return pictures without variation, resized."""
+    images = torch.from_numpy(np.ascontiguousarray(faces.images[rows])).permute(0, 3, 1, 2) / 255
+    scale = px / images.shape[-1]
+    points = None
+    if faces.landmarks is not None:
+        points = torch.from_numpy(np.ascontiguousarray(faces.landmarks[rows])) * scale
+    if scale != 1:
+        images = fn.interpolate(
+            images, size=px, mode="bilinear", align_corners=False, antialias=scale < 1
+        )
+    truth = torch.from_numpy(np.ascontiguousarray(faces.truth[rows]))
+    return Batch(normalised(images, preprocessing), truth, points)
+
+
+def varied_batch(
+    faces: Faces,
+    rows: NDArray[np.intp],
+    px: int,
+    preprocessing: str,
+    how: Augmentation,
+    *,
+    seed: int,
+    epoch: int,
+) -> Batch:
+    """Return pictures varied at random, each by its own numbers."""
+    images, truths, points = [], [], []
+    swapped = mirrored_labels(faces.names)
+    for row in rows:
+        rng = np.random.default_rng((seed, epoch, int(row)))
+        image = torch.from_numpy(np.array(faces.images[row])).permute(2, 0, 1) / 255
+        mark = None if faces.landmarks is None else np.array(faces.landmarks[row])
+        truth = np.array(faces.truth[row])
+        if how.flip and rng.random() < 0.5:
+            image, truth = image.flip(2), truth[swapped]
+            if mark is not None:
+                mark = mark[list(_MIRRORED)]
+                mark[:, 0] = image.shape[-1] - mark[:, 0]
+        image, mark = _cropped(image, mark, px, how.crop, rng)
+        images.append(_relit(image, how, rng))
+        truths.append(truth)
+        points.append(mark)
+    stacked = torch.stack(images)
+    landmarks = None
+    if faces.landmarks is not None:
+        landmarks = torch.from_numpy(np.stack([p for p in points if p is not None]))
+    return Batch(normalised(stacked, preprocessing), torch.from_numpy(np.stack(truths)), landmarks)
+
+
+def mirrored_labels(names: Sequence[str]) -> list[int]:
+    """Return where each label comes from in a mirror: those of sides change places."""
+    swapped = []
+    for name in names:
+        other = name[:-1] + {"L": "R", "R": "L"}[name[-1]] if name[-1] in "LR" else name
+        swapped.append(names.index(other) if other in names else names.index(name))
+    return swapped
+
+
+def _cropped(
+    image: Tensor,
+    points: NDArray[np.float32] | None,
+    px: int,
+    least: float,
+    rng: np.random.Generator,
+) -> tuple[Tensor, NDArray[np.float32] | None]:
+    side = image.shape[-1]
+    size = max(2, round(side * rng.uniform(least, 1.0)))
+    left, top = (int(v) for v in rng.integers(0, side - size + 1, 2))
+    cut = image[:, top : top + size, left : left + size]
+    if size != px:
+        cut = fn.interpolate(
+            cut[None], size=px, mode="bilinear", align_corners=False, antialias=px < size
+        )[0]
+    if points is not None:
+        points = (points - np.array([left, top], np.float32)) * np.float32(px / size)
+    return cut, points
+
+
+def _relit(image: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
+    light = 1 + rng.uniform(-how.brightness, how.brightness)
+    contrast = 1 + rng.uniform(-how.contrast, how.contrast)
+    colour = torch.tensor(1 + rng.uniform(-how.colour, how.colour, 3), dtype=torch.float32)
+    image = (image - image.mean()) * contrast + image.mean()
+    image = image * light * colour[:, None, None]
+    if how.blur > 0:
+        image = _blurred(image, rng.uniform(0, how.blur))
+    if how.noise > 0:
+        grain = rng.normal(0, rng.uniform(0, how.noise), tuple(image.shape))
+        image = image + torch.from_numpy(grain.astype(np.float32))
+    if rng.random() < how.erase:
+        side = image.shape[-1]
+        height, width = (int(v) for v in rng.uniform(0.1, 0.4, 2) * side)
+        top, left = int(rng.integers(0, side - height)), int(rng.integers(0, side - width))
+        image[:, top : top + height, left : left + width] = float(rng.random())
+    return image.clamp(0, 1)
+
+
+def _blurred(image: Tensor, sigma_px: float) -> Tensor:
+    if sigma_px < 0.2:
+        return image
+    reach = max(1, round(2.5 * sigma_px))
+    at = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    bell = torch.exp(-(at**2) / (2 * sigma_px**2))
+    bell = bell / bell.sum()
+    padded = fn.pad(image[None], (reach,) * 4, mode="replicate")
+    wide = fn.conv2d(padded, bell.view(1, 1, 1, -1).expand(3, 1, 1, -1), groups=3)
+    return fn.conv2d(wide, bell.view(1, 1, -1, 1).expand(3, 1, -1, 1), groups=3)[0]

@@ -1,0 +1,130 @@
+"""Checkpoints: weights as safetensors, with what they are of in the header; no code is ever loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "duchenne-checkpoint-1"
+
+
+def git_revision() -> str:
+    """Return the revision of the program, where it runs from a repository; ``unknown`` elsewhere."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True, text=True, timeout=10, check=True, cwd=Path(__file__).parent,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write tensors and what they are of, aside and then renamed.
+
+    Raises
+    ------
+    DuchenneError
+        When it cannot be written; an older one stays as it was.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    header = {"format": FORMAT, "about": json.dumps(about)}
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside, header)
+        aside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise DuchenneError(f"{path} cannot be written: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of itself.
+
+    Raises
+    ------
+    DuchenneError
+        When it is none of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise DuchenneError(
+            f"{path} is no checkpoint of safetensors ({error}). Files that hold code (.pt, .pth, .pkl) are "
+            "never loaded; `duchenne models import` reads their weights alone."
+        ) from error
+    if header.get("format") != FORMAT:
+        raise DuchenneError(f"{path} is no checkpoint of this program.")
+    about: dict[str, Any] = json.loads(header["about"])
+    return about
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of a checkpoint and what they are of; errors as `read_about`."""
+    about = read_about(path)
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimizer as named tensors."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{number}.{name}": torch.as_tensor(value)
+        for number, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put named tensors of `optimizer_tensors` back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, number, name = key.split(".", 2)
+            state.setdefault(int(number), {})[name] = value
+    whole = optimizer.state_dict()
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
+
+
+def load_fitting(net: nn.Module, tensors: dict[str, Tensor], prefix: str = "net.") -> list[str]:
+    """Load the weights that fit by name and shape; return one line on each that does not.
+
+    Parameters
+    ----------
+    net : nn.Module
+    tensors : dict of str to Tensor
+    prefix : str
+        Of the names that belong to the network.
+    """
+    own = net.state_dict()
+    given = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    told = [f"not in the checkpoint: {name}" for name in own if name not in given]
+    fitting = {}
+    for name, value in sorted(given.items()):
+        if name not in own:
+            told.append(f"not in the model: {name}")
+        elif own[name].shape != value.shape:
+            told.append(
+                f"another shape: {name} is {tuple(value.shape)}, not {tuple(own[name].shape)}"
+            )
+        else:
+            fitting[name] = value
+    net.load_state_dict({**own, **fitting})
+    return told
