@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from duchenne.analysis.analyze_command import EPILOG as ANALYZE_EPILOG
+from duchenne.analysis.analyze_command import Backend, analyze
+from duchenne.analysis.analyze_command import say_notes as _say_notes
+from duchenne.analysis.command_progress import progress_bars as _progress
+from duchenne.analysis.console.command import EPILOG as CONSOLE_EPILOG
+from duchenne.analysis.console.command import console
+from duchenne.analysis.contrasts_command import EPILOG as CONTRASTS_EPILOG
+from duchenne.analysis.contrasts_command import contrasts
 from duchenne.analysis.export.command import EPILOG as EXPORT_EPILOG
 from duchenne.analysis.export.command import export
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
@@ -15,115 +22,24 @@ from duchenne.analysis.face.deidentify_command import deidentify
 from duchenne.analysis.face.validation_command import EPILOG as VALIDATE_EPILOG
 from duchenne.analysis.face.validation_command import au_validate
 from duchenne.analysis.gaze import cli as gaze_cli
+from duchenne.analysis.models.command import app as models_app
+from duchenne.analysis.privacy.commands import register as register_privacy
+from duchenne.analysis.report_command import EPILOG as REPORT_EPILOG
+from duchenne.analysis.report_command import report
+from duchenne.analysis.simulation.command import EPILOG as SIMULATE_EPILOG
+from duchenne.analysis.simulation.command import simulate_study
+from duchenne.analysis.training.command import EVALUATE_EXAMPLE, TRAIN_EXAMPLE, evaluate, train
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import pandas as pd
 
-    from duchenne.analysis.paths import AnalysisPaths
 
 app = typer.Typer(no_args_is_help=True)
 
 WIDTH_WITHOUT_TERMINAL = 110
-_STAGES = {"gaze": "Gaze", "face": "Face", "areas": "Areas", "tables": "Tables", "report": "Report"}
 
-Target = Annotated[
-    Path,
-    typer.Argument(metavar="FILE.h5 | STUDY", help="A session file, or the folder of a study."),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder to write to; by default the study's derivatives, or beside the file."
-    ),
-]
-Backend = Annotated[
-    str, typer.Option("--au-backend", metavar="NAME", help="What measures Action Units.")
-]
-
-Aois = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE | auto",
-        help="Areas of interest; `auto` finds eyes, mouth and face in the stimuli. By default aois.tsv "
-        "or aois.json beside the manifest.",
-    ),
-]
-
-Eye = Annotated[
-    str,
-    typer.Option(
-        metavar="both | left | right",
-        help="What gaze rests on: the mean of both eyes (also called cyclopean), or one of them.",
-    ),
-]
-
-KeepSpeech = Annotated[
-    bool,
-    typer.Option(
-        "--keep-speech",
-        help="Count the mouth's Action Units in the summary also while the participant speaks.",
-    ),
-]
-
-
-@app.command(epilog="Example: duchenne analyze study --aois auto")
-def analyze(
-    target: Target,
-    out: Out = None,
-    au_backend: Backend = DEFAULT_BACKEND,
-    aois: Aois = None,
-    eye: Eye = "both",
-    keep_speech: KeepSpeech = False,
-) -> None:
-    """Analyze a session, or every session of a study: tables, codebooks and reports."""
-    gaze_cli.check_eye(eye)
-    if target.is_dir():
-        _analyze_study(target, out, au_backend, aois, eye, leave_out_speech=not keep_speech)
-        return
-    from duchenne.analysis.session import analyze_session
-
-    with _progress() as start:
-        paths = analyze_session(
-            target,
-            out,
-            au_backend=au_backend,
-            aois=aois,
-            eye=eye,
-            leave_out_speech=not keep_speech,
-            progress=start(target),
-        )
-    _say_notes(paths)
-    typer.echo(f"Tables and report: {paths.folder}")
-
-
-@app.command(epilog="Example: duchenne report study/sourcedata/sub-P01/ses-01/…_session.h5")
-def report(target: Target, out: Out = None) -> None:
-    """Draw the reports again from the tables; sessions not analyzed yet are analyzed first."""
-    from duchenne.analysis.paths import session_files, session_folder
-    from duchenne.analysis.session import report_session
-
-    if not target.is_dir():
-        with _progress() as start:
-            paths = report_session(target, out, progress=start(target))
-        _say_notes(paths)
-        typer.echo(f"Report: {paths.report}")
-        return
-    written, failed = [], []
-    with _progress() as start:
-        for file in session_files(target):
-            try:
-                folder = session_folder(out, file) if out else None
-                written.append(report_session(file, folder, progress=start(file)).report)
-            except DuchenneError as error:
-                failed.append((file, str(error)))
-    _say_failures(failed)
-    for path in written:
-        typer.echo(f"Report: {path}")
-    if failed:
-        raise typer.Exit(1)
+app.command(epilog=ANALYZE_EPILOG)(analyze)
 
 
 @app.command(epilog="Example: duchenne au interview.mp4 --out au.csv --neutral 0:5")
@@ -223,7 +139,15 @@ def doctor() -> None:
 
 
 app.command(name="gaze", epilog=gaze_cli.EPILOG)(gaze_cli.gaze)
+register_privacy(app)
+app.command(epilog=CONSOLE_EPILOG)(console)
 app.command(epilog=EXPORT_EPILOG)(export)
+app.command(epilog=REPORT_EPILOG)(report)
+app.command(name="simulate-study", epilog=SIMULATE_EPILOG)(simulate_study)
+app.command(epilog=CONTRASTS_EPILOG)(contrasts)
+app.command(epilog=TRAIN_EXAMPLE)(train)
+app.command(epilog=EVALUATE_EXAMPLE)(evaluate)
+app.add_typer(models_app, name="models")
 app.command(name="au-validate", epilog=VALIDATE_EPILOG)(au_validate)
 app.command(
     epilog="Example: duchenne deidentify interview.mp4 --out shown.mp4 --method avatar --neutral 0:5"
@@ -280,77 +204,3 @@ def print_summary_table(summary: pd.DataFrame) -> None:
         if reason:
             console.print(f"* {text(row['stimulus_id'])}: {reason}", style="dim")
     console.print("Prototype match: what the face did, not what was felt.", style="dim")
-
-
-def _analyze_study(
-    study: Path,
-    out: Path | None,
-    au_backend: str,
-    aois: str | None,
-    eye: str,
-    *,
-    leave_out_speech: bool,
-) -> None:
-    from duchenne.analysis.study import analyze_study
-
-    with _progress() as start:
-        result = analyze_study(
-            study,
-            out,
-            au_backend=au_backend,
-            aois=aois,
-            eye=eye,
-            leave_out_speech=leave_out_speech,
-            progress=start,
-        )
-    for paths in result.sessions:
-        _say_notes(paths)
-    _say_failures(list(result.failed))
-    done, total = len(result.sessions), len(result.sessions) + len(result.failed)
-    typer.echo(f"{done} of {total} sessions analyzed.")
-    if result.summary is not None:
-        for table in (result.synchrony, result.scanpath_similarity):
-            if table is not None:
-                typer.echo(f"Over participants: {table}")
-        typer.echo(f"Summary of the study: {result.summary}")
-    if result.failed:
-        raise typer.Exit(1)
-
-
-def _say_notes(paths: AnalysisPaths) -> None:
-    for note in paths.notes:
-        typer.echo(f"{paths.stem}: {note}", err=True)
-
-
-def _say_failures(failed: list[tuple[Path, str]]) -> None:
-    for file, reason in failed:
-        typer.echo(f"FAILED {file.name}: {reason}", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Path], Callable[[str, int, int], None]]]:
-    """Show one bar for the stage at hand; give a function that starts a session's stages."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-
-        def start(file: Path) -> Callable[[str, int, int], None]:
-            task = bar.add_task(file.stem, total=None)
-
-            def tell(stage: str, done: int, total: int) -> None:
-                name = f"{file.stem}: {_STAGES.get(stage, stage)}"
-                bar.update(task, description=name, completed=done, total=total or None)
-
-            return tell
-
-        yield start

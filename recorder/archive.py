@@ -16,6 +16,7 @@ import h5py
 
 from duchenne.recorder.integrity import changed_datasets
 from duchenne.recorder.journal_format import journal_path_for
+from duchenne.recorder.journal_head import mend_head
 from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.lock import locked
 from duchenne.recorder.log_check import damage_in_log, mend_end
@@ -150,10 +151,10 @@ def _seal_locked(
 def _readable(journal: Path) -> JournalReader:
     """Open a journal, with its log folded in where the disk allows that and the log is whole."""
     with suppress(OSError):
-        damage = mend_end(journal)
-        if damage is not None:
+        mended = [damage for mend in (mend_head, mend_end) if (damage := mend(journal)) is not None]
+        if mended:
             reader = JournalReader(journal)
-            reader.damaged.append(damage)
+            reader.damaged += mended
             return reader
     damage = damage_in_log(journal)
     if damage is None:

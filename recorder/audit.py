@@ -12,7 +12,7 @@ from duchenne.recorder.recorded_stream import damage_told
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from duchenne.recorder.findings import Level
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "audit", "verdict_of"]
 
-WARNINGS = {"stalled", "lost", "open failed", "drain failed", "trial unread"}
-FAILURES = {"damaged", "derive failed", "refused"}
+LEVELS: Mapping[str, Level] = {
+    **dict.fromkeys(("damaged", "derive failed", "refused"), "fail"),
+    **dict.fromkeys(("stalled", "lost", "open failed", "drain failed", "trial unread"), "warn"),
+    **dict.fromkeys(("source ended", "display failed", "disk full", "disk refused"), "warn"),
+    "notice": "note",
+}
 """Entries of the log that an operator must see."""
 
 
@@ -105,9 +109,10 @@ def _log(recording: Recording) -> Iterator[Finding]:
     ends = recording.events.loc[recording.events["event"] == "session_end", "lsl_time_s"]
     end_s = ends.max() if len(ends) else float("inf")
     log = recording.log
-    for time_s, kind, detail in zip(log["lsl_time_s"], log["kind"], log["detail"], strict=True):
-        if kind in FAILURES | WARNINGS and time_s <= end_s:
-            yield Finding("fail" if kind in FAILURES else "warn", f"{kind}: {detail}", "recording")
+    rows = log[(log["lsl_time_s"] <= end_s) & log["kind"].isin(list(LEVELS))]
+    for (kind, detail), same in rows.groupby(["kind", "detail"], sort=False):
+        often = "" if len(same) == 1 else f" ({len(same)} times)"
+        yield Finding(LEVELS[str(kind)], f"{kind}: {detail}{often}", "recording")
     if recording.attrs.get("recovered"):
         text = "the recorder crashed; this file was recovered from its journal"
         yield Finding("warn", text, "recording")

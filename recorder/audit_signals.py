@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.recorder.findings import Finding
+from duchenne.recorder.video_encryption import MissingKeyError
 from duchenne.recorder.video_packets import codec_of, is_key_frame, make_decoder
 from duchenne.stimuli.errors import DuchenneError
 
@@ -153,6 +154,11 @@ def _video(stream: Stream, *, thorough: bool) -> Iterator[Finding]:
     if stream.n_not_base64:
         text = f"{stream.key}: {stream.n_not_base64} frames could not be unpacked"
         yield Finding("warn", text, "video")
+    try:
+        stream.check_key()
+    except MissingKeyError:
+        yield Finding("note", f"{stream.key}: encrypted, and no key given: not looked at", "video")
+        return
     yield from _frozen(stream)
     try:
         codec = codec_of(stream.info)

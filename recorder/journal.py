@@ -125,13 +125,7 @@ class Journal:
             lock.acquire()
             _refuse_another(path)  # it may have come before the lock was ours
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA page_size=8192")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
-            connection.execute("PRAGMA wal_autocheckpoint=0")
-            # In one transaction, the mark last: a file with the mark is whole.
-            mark = f"PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID};"
-            connection.executescript("BEGIN;" + _SCHEMA + mark + "COMMIT;")
+            make_tables(connection, fsync=fsync)
         except (OSError, sqlite3.Error, DuchenneError) as error:
             if connection is not None:
                 connection.close()
@@ -330,6 +324,21 @@ class Journal:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         if connection is not None:
             connection.close()
+
+
+def make_tables(connection: sqlite3.Connection, *, fsync: bool = False) -> None:
+    """Make an empty database a journal that is on the disk from the first moment.
+
+    Without its tables there, no log could be read after a power loss.
+    """
+    connection.execute("PRAGMA page_size=8192")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    # In one transaction, the mark last: a file with the mark is whole.
+    mark = f"PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID};"
+    connection.executescript("BEGIN;" + _SCHEMA + mark + "COMMIT;")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _refuse_another(path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.recorder.chunk_search import ChunkSearch
 from duchenne.recorder.journal_format import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -35,10 +35,6 @@ DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading damaged pages raises; the latter where SQLite's own message quotes them."""
 
 
-MAX_SKIPPED = 20_000
-"""So many chunks are looked for behind damage where it is not known how many there are."""
-
-
 class JournalReader:
     """Reader of a journal, complete or still growing.
 
@@ -54,6 +50,7 @@ class JournalReader:
         self.path = path
         self.damaged: list[str] = []
         self.dropped: dict[int, list[tuple[int, int]]] = {}
+        self._search = ChunkSearch(path)
         if not path.is_file():
             raise DuchenneError(f"{path} does not exist: name the .journal file of a recording.")
         mode = "ro" if read_only else "rw"
@@ -192,10 +189,10 @@ class JournalReader:
             self.damaged.append(damage)
 
     def _rows(self, stream: StoredStream) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a stream, going on behind pages that cannot be read."""
+        """Yield the rows of a stream; behind pages that cannot be read, those that a search finds."""
         columns = "id, n, received_s, timestamps, data, lengths, crc"
-        last, table = 0, "chunks"
-        while True:
+        last = 0
+        for table in ("chunks", "chunks NOT INDEXED"):  # perhaps only the index is damaged
             try:
                 for row in self._connection.execute(
                     f"SELECT {columns} FROM {table} WHERE stream=? AND id>? ORDER BY id",  # noqa: S608
@@ -204,28 +201,14 @@ class JournalReader:
                     last = row[0]
                     yield row
             except DAMAGE as error:
-                if table == "chunks":  # perhaps only the index is damaged
-                    table = "chunks NOT INDEXED"
-                    self._note(f"index of chunks, or chunks: {error}")
-                    continue
-                following = self._next_readable(last)
-                self.damaged.append(f"stream {stream.info.name} behind chunk {last}: {error}")
-                if following is None:
-                    return
-                last = following - 1
+                self._note(f"index of chunks, or chunks: {error}")
             else:
                 return
-
-    def _next_readable(self, last: int) -> int | None:
-        """Return the first chunk behind `last` that can be read again, None if there is none."""
-        newest = last + MAX_SKIPPED
-        with contextlib.suppress(*DAMAGE):
-            (newest,) = self._connection.execute("SELECT MAX(id) FROM chunks").fetchone()
-        for number in range(last + 2, (newest or 0) + 1):
-            with contextlib.suppress(*DAMAGE):
-                row = self._connection.execute(
-                    "SELECT length(data) FROM chunks WHERE id=?", (number,)
-                ).fetchone()
-                if row is not None:
-                    return number
-        return None
+        n = 0
+        for row in self._search.rows(stream.id, last):
+            n += 1
+            yield row
+        self._note(
+            f"chunks of stream {stream.info.name} behind number {last}: {n} were found whole by a search of "
+            "all pages, the others are lost"
+        )

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-KEYS_HELP = "keys: p pause or go on, s skip this step, c calibrate, a abort with a reason"
+KEYS_HELP = "keys: p pause or go on, s skip this step, c calibrate, n note, a abort with a reason"
 ENTER, ESCAPE, BACKSPACE = "\r\n", "\x1b", "\x7f\x08"
 SIMPLE = {"s": "skip", "c": "recalibrate"}
+ASKING = {
+    "a": ("abort", "abort: type the reason, Enter ends the session, Escape takes it back"),
+    "n": ("note", "note: type it, Enter stores it, Escape takes it back"),
+}
+"""Keys that ask for a text: the command it is sent with, and what the operator is told."""
 READ_BYTES = 1024
 SEQUENCE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|O[ -~])")
 """What arrow and function keys send: Escape and letters, which are then no keys of ours."""
@@ -28,8 +33,9 @@ class OperatorKeys:
     """Single keys of a terminal, as commands for the display.
 
     ``p`` pauses before the next step, and goes on; ``s`` skips the present step; ``c`` calibrates before
-    the next step; ``a`` asks for a reason, which Enter sends and Escape takes back. Where the input is no
-    terminal, or on systems without POSIX terminals, it does nothing.
+    the next step; ``n`` asks for a note, which becomes a marker, and ``a`` for a reason to abort: Enter
+    sends them and Escape takes them back. Where the input is no terminal, or on systems without POSIX
+    terminals, it does nothing.
 
     Parameters
     ----------
@@ -49,7 +55,8 @@ class OperatorKeys:
         self._begun = ""
         self._gone = False
         self._paused = False
-        self._reason: str | None = None
+        self._asked = ""
+        self._text = ""
 
     def __enter__(self) -> Self:
         try:
@@ -109,33 +116,34 @@ class OperatorKeys:
             return True
 
     def _of(self, key: str) -> list[str]:
-        if self._reason is not None:
+        if self._asked:
             return self._typed(key)
         key = key.lower()
         if key == "p":
             self._paused = not self._paused
             self._tell("pause before the next step; p goes on" if self._paused else "going on")
             return ["pause" if self._paused else "resume"]
-        if key == "a":
-            self._reason = ""
-            self._tell("abort: type the reason, Enter ends the session, Escape takes it back")
+        if key in ASKING:
+            self._asked, prompt = ASKING[key]
+            self._text = ""
+            self._tell(prompt)
         elif key in SIMPLE:
             self._tell(f"{SIMPLE[key]}: asked for")
             return [SIMPLE[key]]
         return []
 
     def _typed(self, key: str) -> list[str]:
-        reason = self._reason or ""
         if key in ENTER:
-            self._reason = None
-            return [f"abort {reason.strip()}".strip()]
+            asked, text = self._asked, self._text.strip()
+            self._asked = ""
+            return [] if asked == "note" and not text else [f"{asked} {text}".strip()]
         if key == ESCAPE:
-            self._reason = None
+            self._asked = ""
             self._tell("the session goes on")
         elif key in BACKSPACE:
-            self._reason = reason[:-1]
+            self._text = self._text[:-1]
         elif key.isprintable():
-            self._reason = reason + key
+            self._text += key
         return []
 
 

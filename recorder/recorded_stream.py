@@ -14,6 +14,7 @@ from duchenne.recorder.clock import ClockSettings
 from duchenne.recorder.derivation import derive_times
 from duchenne.recorder.journal_format import Segment
 from duchenne.recorder.streams import Channel, StreamInfo
+from duchenne.recorder.video_encryption import EncryptedPackets, encrypted_packets, is_encrypted
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -186,7 +187,32 @@ class Stream:
     def packet(self, index: int) -> bytes:
         """Return one encoded frame."""
         start, stop = read(self._node, "packet_offsets", np.s_[index : index + 2])
-        return bytes(read(self._node, "packets", np.s_[int(start) : int(stop)]).tobytes())
+        return self._packed(int(start), int(stop))
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its frames are encrypted: then reading them takes the key (`recorder.keyring`)."""
+        return is_encrypted(self._node)
+
+    @cached_property
+    def _encrypted(self) -> EncryptedPackets:
+        return encrypted_packets(self._node)
+
+    def check_key(self) -> None:
+        """Make sure that the frames can be read.
+
+        Raises
+        ------
+        MissingKeyError
+            They are encrypted, and their key is not at hand.
+        """
+        if self.is_encrypted:
+            _ = self._encrypted
+
+    def _packed(self, start: int, stop: int) -> bytes:
+        if self.is_encrypted:
+            return self._encrypted.read(start, stop)
+        return bytes(read(self._node, "packets", np.s_[start:stop]).tobytes())
 
     @property
     def packet_sizes(self) -> npt.NDArray[np.int64]:
@@ -203,7 +229,7 @@ class Stream:
         offsets = read(self._node, "packet_offsets").astype(np.int64)
         for first in range(0, len(offsets) - 1, PACKET_BATCH):
             edges = offsets[first : first + PACKET_BATCH + 1]
-            block = read(self._node, "packets", np.s_[edges[0] : edges[-1]]).tobytes()
+            block = self._packed(int(edges[0]), int(edges[-1]))
             for start, stop in zip((edges[:-1] - edges[0]), (edges[1:] - edges[0]), strict=True):
                 yield bytes(block[start:stop])
 

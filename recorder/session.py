@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pylsl
 
 from duchenne.recorder.archive import journal_path_for
+from duchenne.recorder.declarations import note_declarations
 from duchenne.recorder.ending import Interrupts, journal_state, let_seal
 from duchenne.recorder.journal_reader import JournalReader
 from duchenne.recorder.noted_journal import encode_note
@@ -105,6 +106,8 @@ class SessionRunner:
         found = session_devices(self.request, self._token)
         self._tracker, devices = found.tracker, found.all
         start_study(self.request.study, self.request.name)
+        with suppress(DuchenneError):  # the analysis tells what is wrong with it
+            note_declarations(self.request.study)
         with self._interrupts:
             return self._run(target, devices)
 
@@ -119,6 +122,8 @@ class SessionRunner:
                 }
                 display = self._start_display()
                 recorder = self._start_recorder(target, devices, facts)
+                if self.request.override_reason:
+                    self._note("override", f"begun all the same: {self.request.override_reason}")
                 for source in sources.values():
                     self._wait_for_line(source, "ready")
                 self._wait_for_line(display, "ready")

@@ -84,13 +84,27 @@ def run(
     blind: Annotated[
         bool, typer.Option("--blind", help="Tell the operator no stimulus and no condition.")
     ] = False,
+    console: Annotated[
+        bool,
+        typer.Option("--console", help="Also open the operator's console; its address is printed."),
+    ] = False,
+    control_id: Annotated[str | None, typer.Option("--control-id", hidden=True)] = None,
+    override_reason: Annotated[
+        str | None,
+        typer.Option(
+            "--override-reason",
+            help="Why it is begun although a check was not green; kept in the session file.",
+            hidden=True,
+        ),
+    ] = None,
 ) -> None:
-    """Run a participant session: show, record, seal. Keys: p pause, s skip, c calibrate, a abort."""
+    """Run a session: show, record, seal. Keys: p pause, s skip, c calibrate, n note, a abort."""
     from duchenne.protocols.displays.virtual import has_display
     from duchenne.protocols.labels import check_label
     from duchenne.recorder.devices import ExtraSource, parse_settings
     from duchenne.recorder.session_devices import CAMERA_SET, EYETRACKER_SET, check_choice
     from duchenne.recorder.session_plan import Wish, plan
+    from duchenne.recorder.study_folder import study_warnings
 
     labels = {
         "participant": participant,
@@ -101,6 +115,8 @@ def run(
     for kind, label in labels.items():
         if label is not None:
             check_label(kind, label)
+    for warning in study_warnings(study, participant):
+        typer.echo(warning, err=True)
     if (
         camera.isdigit() is False
         and camera not in {"simulated", "none"}
@@ -124,15 +140,20 @@ def run(
         typer.echo(
             "No display: using a virtual screen; the simulated participant answers.", err=True
         )
-    run_session(replace(request, headless=headless, **chosen))
+    request = replace(request, headless=headless, override_reason=override_reason, **chosen)
+    run_session(request, control_id=control_id, console=console)
 
 
-def run_session(request: Any) -> Path:
+def run_session(request: Any, *, control_id: str | None = None, console: bool = False) -> Path:
     """Run a session with progress on the console; print the audit; return the session file.
 
     Parameters
     ----------
     request : duchenne.recorder.session.SessionRequest
+    control_id : str, optional
+        Under which its control channel is found; a new one by default.
+    console : bool, default False
+        Also start the operator's console, which ends by itself some time after the session.
 
     Raises
     ------
@@ -142,27 +163,39 @@ def run_session(request: Any) -> Path:
     from duchenne.recorder.operator_keys import OperatorKeys
     from duchenne.recorder.recording import Recording
     from duchenne.recorder.session import SessionRunner
+    from duchenne.recorder.session_control import control_post, start_console
     from duchenne.recorder.session_summary import summary_lines, withdrawal_lines
 
-    console = Console(stderr=True)
+    terminal = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=terminal, transient=True, disable=not terminal.is_terminal
     ) as progress:
         task = progress.add_task("starting the sources, the recorder and the display", total=None)
 
-        def on_step(step: int, of: int, label: str) -> None:
-            progress.update(task, completed=step, total=of or None, description=label)
+        def show(line: str) -> None:
+            terminal.print(line, soft_wrap=True, markup=False, highlight=False)
 
-        def tell(line: str) -> None:
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        with control_post(request, control_id, show) as post, OperatorKeys(tell=show) as keys:
 
-        with OperatorKeys(tell=tell) as keys:
-            outcome = SessionRunner(request, tell=tell, on_step=on_step, commands=keys.poll).run()
+            def on_step(step: int, of: int, label: str) -> None:
+                progress.update(task, completed=step, total=of or None, description=label)
+                post.step(step, of, label)
+
+            def tell(line: str) -> None:
+                post.tell(line)
+                show(line)
+
+            if console:
+                start_console(request.study, show)
+            outcome = SessionRunner(
+                request, tell=tell, on_step=on_step, commands=lambda: [*keys.poll(), *post.poll()]
+            ).run()
+            post.say(state="aborted" if outcome.aborted else "finished")
     with Recording.open(outcome.session_file) as recording:
-        _print_audit(recording, console, names=not request.blind)
+        _print_audit(recording, terminal, names=not request.blind)
         for line in [*summary_lines(recording), *withdrawal_lines(recording, outcome.session_file)]:
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+            terminal.print(line, soft_wrap=True, markup=False, highlight=False)
     if outcome.aborted:
         raise DuchenneError(
             f"the session was aborted; what was recorded is in {outcome.session_file}"

@@ -52,6 +52,8 @@ class SessionRequest:
         Label of the run that is continued.
     eyetracker_settings, camera_settings : mapping of str to str
         Options of the eye tracker's and the camera's source.
+    override_reason : str or None
+        Why it is begun although a check before it was not green; goes into the log of the session file.
     """
 
     protocol: Protocol
@@ -69,6 +71,7 @@ class SessionRequest:
     resumed_from: str | None = None
     eyetracker_settings: Mapping[str, str] = field(default_factory=dict)
     camera_settings: Mapping[str, str] = field(default_factory=dict)
+    override_reason: str | None = None
 
 
 @dataclass(frozen=True)

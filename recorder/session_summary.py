@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from duchenne.protocols.answers import NO_CONSENT, STOPPED, WITHDRAWN
+from duchenne.protocols.answers import NO_ANALYSIS, NO_CONSENT, STOPPED, WITHDRAWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MEANING = {
     NO_CONSENT: "the participant did not consent",
+    NO_ANALYSIS: "the participant does not agree that the recording is analysed",
     WITHDRAWN: "the participant withdrew the consent after the debriefing",
     STOPPED["delete"]: "the participant stopped and wants the data deleted",
 }
@@ -59,14 +60,18 @@ def withdrawal_lines(recording: Recording, file: Path) -> list[str]:
         stopped = any(fields.get("reason") == STOPPED["stop"] for fields in stops)
         told = "the participant stopped; what was recorded may be used and is kept"
         return [told] if stopped else []
-    folder, stem = file.parent, file.name.removesuffix("_session.h5")
     kept = (
         f"Nothing has been deleted: {file} holds what was recorded up to that moment. The analysis "
         "excludes every trial of it, with this reason."
     )
+    stem = file.name.removesuffix("_session.h5")
+    study = file.resolve().parents[3] if len(file.resolve().parents) > 3 else file.parent
     to_do = (
-        f"To do: delete what your consent form promises to delete ({folder}/{stem}_* and, where the "
-        f"session has been analysed, {stem}_* under derivatives), and every copy."
+        "To do, if your consent form promises to delete it: "
+        f"`duchenne forget {recording.participant} --study {study}` removes everything of this "
+        f"participant (all sessions, results and rows) and leaves a tombstone; for this session alone delete "
+        f"{file.parent}/{stem}_* and {stem}_* under derivatives. Copies, backups and exports are yours to "
+        "delete."
     )
     return [f"WITHDRAWN: {MEANING.get(reason, reason)}.", kept, to_do]
 

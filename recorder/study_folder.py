@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from duchenne import __version__
+from duchenne.recorder.label_check import label_warning
+from duchenne.recorder.retention import retention_warnings
+from duchenne.recorder.tombstones import refuse_forgotten
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ def start_study(study: Path, name: SessionName) -> None:
     Raises
     ------
     DuchenneError
-        If the folder cannot be written, or its ``participants.tsv`` is not a list of participants.
+        If the folder cannot be written, its ``participants.tsv`` is not a list of participants, or the
+        participant was forgotten (`duchenne forget`).
     """
+    refuse_forgotten(study, name.participant)
     try:
         name.source_folder(study).mkdir(parents=True, exist_ok=True)
         description = study / "study.yaml"
@@ -36,6 +41,26 @@ def start_study(study: Path, name: SessionName) -> None:
         add_participant(study / "participants.tsv", f"sub-{name.participant}")
     except OSError as error:
         raise DuchenneError(f"cannot write the study folder {study}: {error}") from error
+
+
+def study_warnings(study: Path, participant: str) -> list[str]:
+    """Return what an operator should know before a session: a telling label, a passed retention date.
+
+    Parameters
+    ----------
+    study : Path
+        Need not exist.
+    participant : str
+        Label without ``sub-``.
+
+    Raises
+    ------
+    DuchenneError
+        If the participant was forgotten (`duchenne forget`).
+    """
+    refuse_forgotten(study, participant)
+    about_label = label_warning(participant)
+    return [*([about_label] if about_label else []), *retention_warnings(study)]
 
 
 def add_participant(table: Path, label: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.recorder.sample_writers import extend, growing, writer_for
+from duchenne.recorder.video_encryption import packet_bytes
 from duchenne.recorder.xdf_chunks import Block, texts_as_bytes
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _frames(
 ) -> list[list[bytes]]:
     """Return frames as their source sent them: base64, or bare where they were none."""
     edges = node["packet_offsets"][first : last + 1].astype(np.int64)
-    data = node["packets"][int(edges[0]) : int(edges[-1])].tobytes()
+    data = packet_bytes(node, int(edges[0]), int(edges[-1]))
     packets = [data[a:b] for a, b in itertools.pairwise((edges - edges[0]).tolist())]
     return [
         [odd.get(i, packet if i in bare else base64.b64encode(packet))]

@@ -99,6 +99,8 @@ class Task(nn.Module):
         What is trained on: rates of occurrence and numbers of classes come from it.
     distillation : Distillation, optional
         Adds the teacher of a student.
+    n_outputs : int, optional
+        Of weights that are to be loaded; what the labels need where absent.
 
     Raises
     ------
@@ -107,7 +109,12 @@ class Task(nn.Module):
     """
 
     def __init__(
-        self, settings: TrainSettings, faces: Faces, distillation: Distillation | None = None
+        self,
+        settings: TrainSettings,
+        faces: Faces,
+        distillation: Distillation | None = None,
+        *,
+        n_outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.entry: ModelEntry = model_entry(settings.model)
@@ -116,7 +123,7 @@ class Task(nn.Module):
             raise DuchenneError(
                 f"{self.entry.name} needs landmarks, and the prepared faces have none."
             )
-        self.n_outputs = n_outputs(self.entry, faces)
+        self.n_outputs = n_outputs or outputs_for(self.entry, faces)
         self.net = build(settings, self.n_outputs)
         self.distillation = distillation
         self.px = settings.input_px or self.entry.input_px
@@ -248,7 +255,7 @@ def _classes(truth: Tensor) -> Tensor:
     return torch.where(torch.isfinite(truth[:, 0]), torch.nan_to_num(truth[:, 0]), -1.0).long()
 
 
-def n_outputs(entry: ModelEntry, faces: Faces) -> int:
+def outputs_for(entry: ModelEntry, faces: Faces) -> int:
     """Return how many outputs a system needs for these labels.
 
     Raises

@@ -18,6 +18,7 @@ import numpy as np
 from duchenne.recorder.lsl_config import lsl_on_this_host
 
 COMMAND = (sys.executable, "-m", "duchenne.cli")
+START_TIMEOUT_S = 60.0
 
 
 def main() -> None:
@@ -55,12 +56,19 @@ def one_kill(out: Path, chance: random.Random) -> float:
     """Kill one recording; return the seconds of data that are gone, over both streams."""
     import pylsl
 
+    from duchenne.recorder.ending import journal_state
     from duchenne.recorder.recording import Recording
 
     journal = out.with_suffix(".journal")
     command = [*COMMAND, "record", "--out", str(out), "--require", "Gaze", "--require", "FaceVideo"]
+    command += ["--wait", f"{START_TIMEOUT_S:g}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(3 + chance.uniform(0, 5))
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while journal_state(journal) != "recording":
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise TimeoutError("the recorder did not start")
+        time.sleep(0.05)
+    time.sleep(chance.uniform(1, 6))
     killed = pylsl.local_clock()
     process.kill()
     process.wait()

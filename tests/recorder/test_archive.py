@@ -17,6 +17,7 @@ from support.sessions import START_LSL_S, write_session
 from duchenne.recorder import session_file
 from duchenne.recorder.archive import recover, seal
 from duchenne.recorder.audit import audit
+from duchenne.recorder.chunk_search import ChunkSearch
 from duchenne.recorder.journal import Journal
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.streams import StreamInfo
@@ -187,22 +188,106 @@ def test_a_damaged_log_is_kept_however_often_it_is_recovered(tmp_path: Path) -> 
         assert journal.exists()
 
 
-def test_a_journal_of_which_nothing_can_be_read_is_kept(tmp_path: Path) -> None:
-    journal = tmp_path / "x.journal"
-    _journal_of_40_commits(journal).close()
+def _with_pages_lost(journal: Path, tables: tuple[str, ...], *, all_after: str = "") -> bytes:
+    """Return a journal with the first pages of some tables overwritten, or all pages from one table's on."""
     with contextlib.closing(sqlite3.connect(journal)) as database:
         roots = dict(database.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
     raw = bytearray(journal.read_bytes())
     page = int.from_bytes(raw[16:18], "big")
-    for name in ("chunks", "chunks_by_stream"):
+    for name in tables:
         raw[(roots[name] - 1) * page : roots[name] * page] = b"\xaa" * page
+    if all_after:
+        start = (roots[all_after] - 1) * page
+        raw[start:] = b"\xaa" * (len(raw) - start)
+    return bytes(raw)
+
+
+def test_chunks_are_found_without_the_tree_that_leads_to_them(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    with Journal.create(journal, {}) as writer:
+        numbers = writer.add_stream(StreamInfo("A", "X", "a", "u1", channel_format="int64"))
+        texts = writer.add_stream(StreamInfo("B", "X", "b", "u2", channel_format="string"))
+        for start in range(0, 4000, 100):  # the texts are longer than a page
+            block = np.arange(start, start + 100)
+            writer.append(numbers, block / 100.0, block[:, None], received_s=float(start))
+            writer.append(texts, np.array([start / 100]), [[b"%d" % start * 9000]])
+            writer.commit()
+    journal.write_bytes(_with_pages_lost(journal, ("chunks", "chunks_by_stream")))
+    with Recording.open(recover(journal)) as recording:
+        np.testing.assert_array_equal(recording.streams["A"].samples()[:, 0], np.arange(4000))
+        found = recording.streams["B"].samples().tolist()
+        assert found == [str(start) * 9000 for start in range(0, 4000, 100)]
+        told = [detail for detail in recording.log["detail"] if "were found whole" in detail]
+        assert [text.split(" ")[3] for text in told] == ["A", "B"]
+    assert journal.exists()
+
+
+@pytest.mark.parametrize("place", [3, 16, 69, 104, 7300, 8176])
+def test_a_damaged_first_page_is_put_back(tmp_path: Path, place: int) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    raw = bytearray(journal.read_bytes())
+    raw[place] ^= 0xA5
+    journal.write_bytes(raw)
+    with Recording.open(recover(journal)) as recording:
+        assert recording.streams["A"].n == 800
+        assert "first page" in str(recording.log["detail"].tolist())
+
+
+def test_a_first_page_that_is_lost_is_put_back(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    journal.write_bytes(b"\xaa" * 8192 + journal.read_bytes()[8192:])
+    with Recording.open(recover(journal)) as recording:
+        assert recording.streams["A"].n == 800
+
+
+def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        database.executescript("PRAGMA user_version=2; CREATE TABLE newer(a);")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = journal.read_bytes()
+    with pytest.raises(DuchenneError, match="newer Duchenne"):
+        recover(journal)
+    assert journal.read_bytes() == raw
+
+
+def test_the_first_page_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "x.journal"
+    with contextlib.closing(sqlite3.connect(foreign)) as database:
+        database.executescript("PRAGMA page_size=8192; PRAGMA journal_mode=WAL; CREATE TABLE t(a);")
+    raw = foreign.read_bytes()
+    with pytest.raises(DuchenneError, match="not a Duchenne journal"):
+        recover(foreign)
+    assert foreign.read_bytes() == raw
+
+
+def test_what_is_only_in_the_log_is_found_as_well(tmp_path: Path) -> None:
+    journal, copy = tmp_path / "x.journal", tmp_path / "y.journal"
+    with _journal_of_40_commits(journal):
+        log = journal.with_name("x.journal-wal").read_bytes()
+        raw = _with_pages_lost(journal, ())
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        (n,) = database.execute("SELECT SUM(n) FROM chunks").fetchone()
+    copy.write_bytes(raw)
+    copy.with_name("y.journal-wal").write_bytes(log)
+    found = sum(row[1] for row in ChunkSearch(copy).rows(1))
+    assert found == n
+
+
+def test_a_journal_of_which_nothing_can_be_read_is_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    _journal_of_40_commits(journal).close()
+    raw = _with_pages_lost(journal, (), all_after="chunks")
     journal.write_bytes(raw)
     with h5py.File(recover(journal)) as file:
         assert len(file["streams/A/samples"]) == 0
         assert "damaged" in list(file["log/kind"].asstr())
     with pytest.raises(DuchenneError, match="not overwritten"):
         recover(journal)
-    assert journal.read_bytes() == bytes(raw)
+    assert journal.read_bytes() == raw
 
 
 @pytest.mark.parametrize("layout", ["other", "folder", "itself"])

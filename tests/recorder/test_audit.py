@@ -181,6 +181,17 @@ def test_a_gap_lost_samples_and_a_clock_step_reach_the_verdict(tmp_path: Path) -
     assert verdict_of(findings) == "fail"
 
 
+def test_what_devices_told_and_sources_that_ended_are_listed(tmp_path: Path) -> None:
+    told = [(2.0, "notice", "Face: no exposure lock"), (5.0, "notice", "Face: no exposure lock")]
+    ended = (9.0, "source ended", "camera ended (code 1): starting it once more")
+    after = (1e6, "source ended", "camera ended with the session")
+    findings = _audit(tmp_path / "a.h5", log=[*told, ended, after, (9.5, "found", "Face")])
+    assert [(f.level, f.what) for f in findings if f.about == "recording"] == [
+        ("note", "notice: Face: no exposure lock (2 times)"),
+        ("warn", "source ended: camera ended (code 1): starting it once more"),
+    ]
+
+
 def _jpegs(n: int, seed: int = 0) -> list[bytes]:
     rng = np.random.default_rng(seed)
     cv2 = pytest.importorskip("cv2")

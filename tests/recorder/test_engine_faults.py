@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.engines import DEADLINE_S, Running, counter, wait_until
+from support.engines import DEADLINE_S, Running, counter, recording, wait_until
 
 from duchenne.recorder.recording import Recording
 
@@ -141,6 +142,22 @@ def test_a_background_job_that_ignores_signals_still_ends_well(
         process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
     assert out.exists()
+
+
+def test_a_monitor_that_holds_the_journal_costs_nothing(tmp_path: Path, unique_name: str) -> None:
+    """A transaction of another program keeps the log from being folded in."""
+    out = tmp_path / "x.h5"
+    with counter(unique_name), recording(out, f"name='{unique_name}'") as running:
+        wait_until(lambda: running.count() > 100, "data")
+        monitor = sqlite3.connect(f"{running.journal.as_uri()}?mode=ro", uri=True)
+        monitor.execute("BEGIN")
+        (n,) = monitor.execute("SELECT SUM(n) FROM chunks").fetchone()
+        time.sleep(2.5)
+        assert running.count() > n + 500
+        assert monitor.execute("SELECT SUM(n) FROM chunks").fetchone() == (n,)
+        monitor.close()
+    with Recording.open(out) as file:
+        assert np.all(np.diff(file.streams[unique_name].samples()[:, 0]) == 1)
 
 
 def test_a_recorder_that_was_stopped_for_two_seconds_has_everything(

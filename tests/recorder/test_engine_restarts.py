@@ -53,6 +53,23 @@ def test_a_late_stream_is_recorded_from_its_first_second(tmp_path: Path, unique_
         assert file.streams[unique_name].samples()[0, 0] / RATE_HZ < 0.5
 
 
+def test_a_restart_under_another_identity_is_another_stream_from_its_first_samples(
+    tmp_path: Path, unique_name: str
+) -> None:
+    out = tmp_path / "x.h5"
+    with recording(out, f"name='{unique_name}'") as running:
+        with counter(unique_name, rate_hz=RATE_HZ):
+            wait_until(lambda: running.count() > 100, "data")
+        before = running.count()
+        with counter(unique_name, "another", rate_hz=RATE_HZ):
+            wait_until(lambda: running.count() > before + 200, "data")
+    with Recording.open(out) as file:
+        numbers = [stream.samples()[:, 0] for stream in file.streams.values()]
+        assert [len(stream.segments) for stream in file.streams.values()] == [1, 1]
+    assert all(np.all(np.diff(part) == 1) for part in numbers)
+    assert numbers[1][0] / RATE_HZ < MAX_LOST_S
+
+
 def test_two_living_outlets_of_one_identity_are_two_streams(
     tmp_path: Path, unique_name: str
 ) -> None:

@@ -62,6 +62,17 @@ def test_an_uncommitted_tail_is_all_that_a_reader_misses(tmp_path: Path) -> None
             assert reader.counts() == {stream: 15}
 
 
+def test_the_file_alone_is_a_journal_from_the_first_moment(tmp_path: Path) -> None:
+    """What a power loss may leave: the database without its log."""
+    path, left = tmp_path / "x.journal", tmp_path / "left.journal"
+    with Journal.create(path, {}) as journal:
+        journal.add_stream(NUMERIC)
+        left.write_bytes(path.read_bytes())
+    with JournalReader(left) as reader:
+        assert reader.streams == []
+        assert reader.damaged == []
+
+
 def test_a_damaged_chunk_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.journal"
     with Journal.create(path, {}) as journal:

@@ -168,6 +168,7 @@ def test_the_operator_is_told_of_a_withdrawal_and_what_to_do(
     assert words in what
     assert f"Nothing has been deleted: {path}" in kept
     assert f"{path.parent}/{name.stem}_*" in to_do
+    assert f"`duchenne forget {name.participant} --study {tmp_path.resolve()}`" in to_do
 
 
 def test_a_participant_who_only_stops_is_told_apart(tmp_path: Path) -> None:

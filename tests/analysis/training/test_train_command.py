@@ -1,0 +1,75 @@
+"""``duchenne models``, ``train`` and ``evaluate`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from duchenne.analysis.training.prepared import Faces, write_faces
+from duchenne.cli import app
+from duchenne.stimuli.errors import DuchenneError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = """
+model: cnn_baseline
+labels: [AU01, AU12]
+input_px: 32
+epochs: 2
+batch_size: 16
+learning_rate: 0.003
+"""
+
+
+def run(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_systems_are_listed() -> None:
+    rows = {row["name"]: row for row in json.loads(run("models", "list", "--json"))}
+    assert rows["resnet18_student"]["parameters"] == 11_243_980
+    assert rows["emofan"]["trainable"] == 1_856_906
+    assert {"doe", "ddoe", "deng_cnn", "deng_rnn", "vit_se", "mae_fusion"} <= set(rows)
+    assert "22,162,854" in run("models", "info", "jaa_net")
+
+
+def test_train_then_evaluate(faces: Faces, tmp_path: Path) -> None:
+    write_faces(tmp_path / "faces", faces)
+    (tmp_path / "cnn.yaml").write_text(SETTINGS)
+    train = (
+        "train",
+        tmp_path / "cnn.yaml",
+        "--data",
+        tmp_path / "faces",
+        "--out",
+        tmp_path / "run",
+    )
+    told = run(*train)
+    assert told.splitlines()[-1] == f"Weights: {tmp_path / 'run' / 'best.safetensors'}"
+    with pytest.raises(UsageError, match="add --resume"):
+        run(*train)
+    assert "Weights" in run(*train, "--resume")
+    weights = tmp_path / "run" / "best.safetensors"
+    figures = tmp_path / "figures.json"
+    told = run("evaluate", weights, "--data", tmp_path / "faces", "--out", figures, "--draws", 20)
+    assert "48 pictures of 2 subjects, part: test" in told
+    value, low, high = json.loads(figures.read_text())["AU01"]["pcc"]
+    assert low <= value <= high
+    with pytest.raises(DuchenneError, match="were learnt from"):
+        run("evaluate", weights, "--data", tmp_path / "faces", "--part", "all")
+    others = replace(faces, subject=np.char.add("other-", faces.subject))
+    write_faces(tmp_path / "others", others)
+    with pytest.raises(DuchenneError, match="nobody of the test part"):
+        run("evaluate", weights, "--data", tmp_path / "others")
+    told = run("evaluate", weights, "--data", tmp_path / "others", "--part", "all", "--draws", 0)
+    assert "192 pictures of 8 subjects" in told
