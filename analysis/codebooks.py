@@ -58,6 +58,19 @@ PHASES = {
     "calibration": "calibration of the eye tracker",
     "pause": "the operator paused the session",
 }
+MARKER_PHASES = {
+    "iti": "blank screen between two trials",
+    "post": "blank screen after a stimulus",
+    "consent": "the participant was asked for consent",
+    "form": "a form is on the screen",
+    "end": "last page of the session",
+    "validation": "validation of the eye tracker",
+    "drift_check": "drift check of the eye tracker",
+    "light_reflex": "changes of brightness for the light reflex of the pupil",
+    "pose": "the participant was asked for an expression",
+    "targets": "points to be looked at",
+}
+"""Further phases that the senders of momentary markers name."""
 CATEGORIES = {
     "HVHA": "pleasant, activating",
     "LVHA": "unpleasant, activating",
@@ -133,7 +146,7 @@ EVENTS = PLACE | {
     "phase": Column(
         "Phase of the session at the time of the row; of a momentary marker, as its sender says; n/a "
         "between phases.",
-        levels=PHASES | {"iti": "blank screen between two trials"},
+        levels=PHASES | MARKER_PHASES,
         kind="string",
     ),
     "onset": _number(f"Onset of the phase or marker, {SECONDS}.", "s"),
@@ -297,7 +310,11 @@ QUALITY = IDENTITY | {
     "reasons": _label("Why the grade is not good; n/a where it is."),
 }
 
-_AU_COLUMN = re.compile(r"AU(\d\d)([LR]?)_(r|c|mean|peak|change_mean)$")
+_AU_COLUMN = re.compile(
+    r"AU(\d\d)([LR]?)_(r|c|mean|peak|change_mean|mean_se|coverage|baseline|change_peak|area|"
+    r"active_fraction|latency_s)$"
+)
+_AU_UNITS = {"coverage": "1", "active_fraction": "1", "area": "s", "latency_s": "s"}
 _AU_MEANINGS = {
     "r": "Intensity, 0 (absent) to 5 (maximal), measured from the neutral phase where it can be used; "
     "n/a: not measured.",
@@ -310,6 +327,17 @@ _AU_MEANINGS = {
     "change_mean": "Mean intensity while the stimulus was shown minus its mean in the last second "
     "before onset, which holds part of a rating or of the previous stimulus where the fixation is "
     "shorter; n/a: less than half of the frames to be expected in that second are usable.",
+    "mean_se": "Standard error of that mean over the frames, neighbours being alike (first-order "
+    "autoregression); it says nothing of the error of the model. n/a: fewer than 8 measured frames.",
+    "coverage": "Share of the frames to be expected while the stimulus was shown in which the Action Unit "
+    "was measured: what its mean, peak and area rest on.",
+    "baseline": "Mean intensity in the last second before onset: the mean minus change_mean; n/a as there.",
+    "change_peak": "The peak minus the baseline.",
+    "area": "Integral of the intensity over the measured frames while the stimulus was shown, intensity "
+    "times seconds; n/a: coverage below 0.5.",
+    "active_fraction": "Share of the measured frames with an intensity of at least 1 (FACS level A).",
+    "latency_s": "Reaction latency: from the onset of the stimulus to that of the first event of the Action "
+    "Unit that began while it was shown (see au_events); n/a: no event.",
 }
 
 
@@ -357,8 +385,8 @@ def au_columns(names: Iterable[str]) -> dict[str, Column]:
     Parameters
     ----------
     names : iterable of str
-        Column names; others than ``AU12_r``, ``AU12_c``, ``AU14L_r``, ``AU12_mean``, ``AU12_peak`` and
-        ``AU12_change_mean`` are passed over.
+        Column names; others than ``AU12_r``, ``AU12_c``, ``AU14L_r`` and the measures of the summary
+        (``AU12_mean``, ``AU12_change_mean``, ``AU12_area`` …) are passed over.
     """
     found = {}
     for name in names:
@@ -375,6 +403,7 @@ def au_columns(names: Iterable[str]) -> dict[str, Column]:
             description += f" {_SPEECH}"
         found[name] = Column(
             f"{description} {reliability_note(f'AU{number}{side}')}".strip(),
+            unit=_AU_UNITS.get(measure),
             kind="integer" if measure == "c" else "number",
             long_name=f"AU{number}{side} {facs}",
             digits=5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from duchenne.recorder.tombstones import forgotten_labels
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ class AnalysisPaths:
         return self.folder / f"{self.stem}_gaze.parquet"
 
     @property
+    def windows(self) -> Path:
+        """The measures of the summary in shorter windows, as Parquet."""
+        return self.folder / f"{self.stem}_windows.parquet"
+
+    @property
+    def measured(self) -> Path:
+        """Folder of the measurement, exact, so that summaries can be made again without measuring."""
+        return self.folder / ".measured" / self.stem
+
+    @property
     def report(self) -> Path:
         """The session's report."""
         return self.folder / f"{self.stem}_report.html"
@@ -134,7 +145,7 @@ def analysis_paths(session_file: Path, out_dir: Path | None = None) -> AnalysisP
 
 
 def session_files(study: Path) -> list[Path]:
-    """Return the session files of a study, in order.
+    """Return the session files of a study, in order; none of a participant who was forgotten.
 
     Raises
     ------
@@ -145,6 +156,8 @@ def session_files(study: Path) -> list[Path]:
         raise DuchenneError(f"No study or session at {study}.")
     root = study / "sourcedata"
     found = sorted(root.glob(f"sub-*/ses-*/*{SESSION_SUFFIX}")) if root.is_dir() else []
+    gone = {f"sub-{label}" for label in forgotten_labels(study)}
+    found = [file for file in found if file.parent.parent.name not in gone]
     if not found:
         raise DuchenneError(
             f"No sessions in {study}: a study holds sourcedata/sub-…/ses-…/…_session.h5. "

@@ -110,8 +110,9 @@ def presentations(recording: Recording) -> pd.DataFrame:
     used = used.drop_duplicates("presentation_id").sort_values("onset_s", kind="stable")
     onsets = onset_markers(recording.events)
     ratings = _ratings_by_onset(recording.events, records(attempts))
+    stimuli = recording.stimuli
     rows = [
-        _presentation(row, identity, onsets.get(row["onset_s"]), recording.stimuli)
+        _presentation(row, identity, onsets.get(row["onset_s"]), stimuli)
         | _ratings(ratings.get(row["onset_s"], []))
         for row in records(used)
     ]

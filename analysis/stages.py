@@ -9,7 +9,9 @@ import numpy as np
 
 from duchenne.analysis.codebooks import NEUTRAL_PHASE, REFERENCES
 from duchenne.analysis.presentations import presentations, unplaced_ratings
+from duchenne.analysis.privacy.scopes import refusal, scopes_of
 from duchenne.analysis.values import records
+from duchenne.recorder.video_encryption import MissingKeyError
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from duchenne.analysis.face.process import FaceResult
     from duchenne.analysis.gaze.process import GazeResult
+    from duchenne.analysis.gaze.pupil_session import SessionPupil
     from duchenne.analysis.lids import LidEvidence
     from duchenne.recorder.recording import Recording, Stream
 
@@ -49,6 +52,9 @@ def measure_gaze(
     `lids` are those of a film of the face; a tracker that measures them itself (eye openness) is used
     rather than the film.
     """
+    if refused := refusal(recording, "analysis_gaze"):
+        notes.append(f"{refused}: the gaze and pupil columns are n/a.")
+        return None
     stream = _chosen(recording.of_type("Gaze"), "Gaze", notes)
     if stream is None:
         notes.append("No gaze was recorded: the gaze and pupil columns are n/a.")
@@ -142,10 +148,18 @@ def measure_face(
 
     None, with a note, where there is neither.
     """
+    if refused := refusal(recording, "analysis_face"):
+        notes.append(f"{refused}: the face columns are n/a.")
+        return None
     videos = [s for s in recording.of_type("VideoCompressed") if s.info.is_video]
     stream = _chosen(videos, "FaceVideo", notes)
     if stream is None:
         return _recorded_face(recording, neutral, notes, leave_out_speech=leave_out_speech)
+    try:
+        stream.check_key()
+    except MissingKeyError as error:
+        notes.append(f"No face was measured, the face columns are n/a: {error}")
+        return None
     from duchenne.analysis.face.decode import packet_frames  # noqa: PLC0415
     from duchenne.analysis.face.dynamics import DynamicsOptions  # noqa: PLC0415
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
@@ -204,7 +218,9 @@ def _recorded_face(
 
 
 def _sound_level(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return times and level in dBFS of the microphone, where its level was recorded."""
+    """Return times and level in dBFS of the microphone, where its level was recorded and may be used."""
+    if not scopes_of(recording).analysis_voice:
+        return None
     for stream in recording.of_type("AudioLevel"):
         if stream.n > 0 and any(channel.label == "rms" for channel in stream.info.channels):
             return stream.times_s, np.asarray(stream.column("rms"), np.float64)
@@ -244,56 +260,15 @@ def _chosen(streams: list[Stream], name: str, notes: list[str]) -> Stream | None
     return chosen
 
 
-def gaze_features_of(
+def measure_pupil(
     recording: Recording, result: GazeResult, shown: pd.DataFrame, notes: list[str]
-) -> list[dict[str, Any]]:
-    """Return the gaze and pupil features of each presentation."""
-    pupil = pupil_features_of(recording, result, shown, notes)
-    return [{**g, **p} for g, p in zip(_gaze_features(result, shown), pupil, strict=True)]
-
-
-def pupil_features_of(
-    recording: Recording, result: GazeResult, shown: pd.DataFrame, notes: list[str]
-) -> list[dict[str, Any]]:
-    """Return the cleaned and corrected pupil features of each presentation."""
-    from duchenne.analysis.gaze.pupil_features import pupil_features  # noqa: PLC0415
+) -> SessionPupil:
+    """Clean the pupil of a session and tell it apart from light and gaze position."""
     from duchenne.analysis.gaze.pupil_session import correct_pupil  # noqa: PLC0415
 
     pupil = correct_pupil(recording, result, shown)
     notes.extend(f"Pupil: {note}" for note in pupil.notes)
-    return [dict(row) for row in pupil_features(pupil, shown)]
-
-
-def _gaze_features(result: GazeResult, shown: pd.DataFrame) -> list[dict[str, Any]]:
-    from duchenne.analysis.gaze.features import gaze_features  # noqa: PLC0415
-
-    return [
-        dict(gaze_features(result, row["onset_s"], row["offset_s"], rect_px=row["rect_px"]))
-        if row["offset_s"] > row["onset_s"]
-        else {}
-        for row in records(shown)
-    ]
-
-
-def face_features_of(result: FaceResult, shown: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the face features of each presentation."""
-    from duchenne.analysis.face.process import face_features  # noqa: PLC0415
-
-    return [
-        dict(
-            face_features(
-                result.table,
-                row["onset_s"],
-                row["offset_s"],
-                result.dynamics,
-                leave_out_speech=result.dynamics is None
-                or result.dynamics.options.leave_out_speech,
-            )
-        )
-        if row["offset_s"] > row["onset_s"]
-        else {}
-        for row in records(shown)
-    ]
+    return pupil
 
 
 def place_events(

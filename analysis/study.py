@@ -1,59 +1,42 @@
-"""The analysis of a study: every session, and one table of all presentations."""
+"""The analysis of a study: what is new or changed of its sessions, and the tables over all of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from duchenne.analysis.exclusions import read_exclusions
+from duchenne.analysis.exclusions_lock import known_lock, lock_exclusions
 from duchenne.analysis.gaze.aoi_files import read_aoi_file
 from duchenne.analysis.gaze.aoi_session import AUTO
-from duchenne.analysis.gaze.scanpath_study import write_similarity
-from duchenne.analysis.gaze.synchrony_study import write_synchrony
-from duchenne.analysis.paths import AnalysisPaths, derivatives_of, session_files, session_folder
-from duchenne.analysis.presentations import other_rating_columns
+from duchenne.analysis.inputs import inputs_of
+from duchenne.analysis.paths import (
+    AnalysisPaths,
+    analysis_paths,
+    derivatives_of,
+    session_files,
+    session_folder,
+)
 from duchenne.analysis.session import DEFAULT_AU_BACKEND, analyze_session
-from duchenne.analysis.summary import summary_codebook
-from duchenne.analysis.tables import read_table, write_parquet
-from duchenne.analysis.values import records
-from duchenne.recorder.recording import Recording
-from duchenne.stimuli.errors import DuchenneError
+from duchenne.analysis.settings import AnalysisSettings
+from duchenne.analysis.study_checks import unsealed_journals
+from duchenne.analysis.study_cluster import run_on_cluster
+from duchenne.analysis.study_plan import read_plan
+from duchenne.analysis.study_pool import run_here, run_in_processes
+from duchenne.analysis.study_state import FileHashes, SessionState
+from duchenne.analysis.study_task import NOTHING, SessionTask
+from duchenne.analysis.study_together import Place, Rules, StudyResult, put_together
+from duchenne.analysis.window_plan import read_window_plan
+from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from duchenne.analysis.session import Progress
+    from duchenne.analysis.study_task import SessionOutcome
 
 __all__ = ["AnalysisPaths", "StudyResult", "analyze_session", "analyze_study"]
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What the analysis of a study wrote.
-
-    Attributes
-    ----------
-    summary : Path or None
-        One row per presentation of all sessions but pilot ones, as Parquet; None where no such session
-        succeeded.
-    sessions : tuple of AnalysisPaths
-        The sessions that were analysed.
-    failed : tuple of (Path, str)
-        The session files that were not, each with the reason.
-    synchrony : Path or None
-        One row per participant and film; None where no film was shown.
-    scanpath_similarity : Path or None
-        One row per participant and picture; None without the extra ``peers``, or where no picture was
-        shown to two participants.
-    """
-
-    summary: Path | None
-    sessions: tuple[AnalysisPaths, ...]
-    failed: tuple[tuple[Path, str], ...]
-    synchrony: Path | None = None
-    scanpath_similarity: Path | None = None
 
 
 def analyze_study(
@@ -64,9 +47,14 @@ def analyze_study(
     aois: Path | str | None = None,
     eye: str = "both",
     leave_out_speech: bool = True,
+    workers: int = 1,
+    scheduler: str | None = None,
+    force: bool = False,
+    report: bool = True,
+    lock: bool = True,
     progress: Callable[[Path], Progress | None] | None = None,
 ) -> StudyResult:
-    """Analyse every session of a study; a session that fails does not stop the others.
+    """Analyse what is new or changed of a study; a session that fails does not stop the others.
 
     Parameters
     ----------
@@ -82,6 +70,17 @@ def analyze_study(
         What gaze rests on.
     leave_out_speech : bool
         See `analyze_session`.
+    workers : int, default 1
+        Processes that analyse sessions; 1: this one.
+    scheduler : str, optional
+        Address of a dask.distributed scheduler whose workers analyse the sessions instead.
+    force : bool, default False
+        Analyse all sessions anew.
+    report : bool, default True
+        Draw the reports of the sessions.
+    lock : bool, default True
+        Lock the exclusion rules, and write the default ones where there are none; False: leave the study
+        folder as it is.
     progress : callable, optional
         Called with each session file before it is analysed, and with each table of the study before
         it is made; returns who to tell of its stages.
@@ -94,72 +93,139 @@ def analyze_study(
     Raises
     ------
     DuchenneError
-        If the folder holds no session, or the file of areas cannot be read.
+        If the folder holds no session, a file of the study (areas, exclusions, windows) cannot be read,
+        or the scheduler cannot be reached or is lost; what was done until then stays.
     """
     if aois is not None and str(aois) != AUTO:
         read_aoi_file(Path(aois))
-    root = out_dir or derivatives_of(study)
-    done: list[AnalysisPaths] = []
-    pilots: list[bool] = []
-    failed: list[tuple[Path, str]] = []
-    for file in session_files(study):
-        tell = progress(file) if progress else None
+    if workers < 1:
+        raise UsageError(f"--workers is a number from 1, not {workers}.")
+    files, journals = _files(study)
+    read_plan(study)  # what is wrong with it is told before anything is measured
+    if lock:
+        exclusions, locked = lock_exclusions(study)
+    else:
+        exclusions = read_exclusions(study)
+        locked = known_lock(study, exclusions)
+    plan = Rules(
+        AnalysisSettings(au_backend, None if aois is None else str(aois), eye, leave_out_speech),
+        exclusions,
+        locked,
+        read_window_plan(study / "study.yaml"),
+        report,
+        force,
+    )
+    root = (out_dir or derivatives_of(study)).resolve()
+    failed = list(journals)
+    tasks, places, todo = _tasks(study.resolve(), root, files, plan, failed)
+    bars: dict[str, Progress | None] = {}
+
+    def tell(task: SessionTask, stage: str, done: int, total: int) -> None:
+        if task.file not in bars:
+            bars[task.file] = progress(places[task.file].file) if progress else None
+        bar = bars[task.file]
+        if bar is not None:
+            bar(stage, done, total)
+
+    by_file = {task.file: task for task in todo}
+    ended: dict[str, SessionOutcome] = {}
+    for outcome in _run(todo, tell, workers, scheduler):
+        ended[outcome.file] = outcome
+        tell(by_file[outcome.file], "ended", 1, 1)
+    sessions: list[tuple[Place, SessionState]] = []
+    for task in tasks:
+        place, end = places[task.file], ended.get(task.file)
+        if end is not None and end.failure is not None:
+            failed.append((place.file, end.failure))
+            continue
+        notes = end.notes if end is not None else ()
+        place = replace(place, paths=replace(place.paths, notes=notes))
+        sessions.append((place, SessionState.read(place.paths)))
+    done = tuple(places[name].paths.stem for name in ended if ended[name].failure is None)
+    peak = max((outcome.peak_mb for outcome in ended.values()), default=0.0)
+    result = put_together(root, sessions, plan, failed, progress)
+    told = _statistics(study, root, progress, lock=lock) if result.summary is not None else ()
+    notes = (*locked.notes, *result.notes, *told)
+    return replace(result, done=done, notes=notes, peak_mb=peak)
+
+
+def _statistics(
+    study: Path, root: Path, progress: Callable[[Path], Progress | None] | None, *, lock: bool
+) -> tuple[str, ...]:
+    """Work out what the study declares; return what there is to say of it."""
+    from duchenne.analysis.statistics.study import in_words, write_statistics  # noqa: PLC0415
+
+    tell = progress(root / "contrasts.tsv") if progress else None
+    found = write_statistics(study, root, lock=lock, progress=tell)
+    return () if found is None else in_words(found)
+
+
+def _files(study: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the session files, and the recordings that were not sealed with what to do."""
+    journals = unsealed_journals(study)
+    try:
+        return session_files(study), journals
+    except DuchenneError:
+        if journals:
+            return [], journals
+        raise
+
+
+def _tasks(
+    study: Path,
+    root: Path,
+    files: Sequence[Path],
+    plan: Rules,
+    failed: list[tuple[Path, str]],
+) -> tuple[list[SessionTask], dict[str, Place], list[SessionTask]]:
+    """Return a task for each session, where each belongs, and those that there is something to do for."""
+    hashes = FileHashes(root)
+    tasks: list[SessionTask] = []
+    places: dict[str, Place] = {}
+    names: set[str] = set()
+    for file in files:
+        paths = analysis_paths(file, session_folder(root, file))
+        name = f"{file.parent.parent.name}/{file.parent.name}/{file.name}"
+        names.add(name)
         try:
-            folder = session_folder(root, file)
-            paths = analyze_session(
-                file,
-                folder,
-                au_backend=au_backend,
-                aois=aois,
-                eye=eye,
-                leave_out_speech=leave_out_speech,
-                progress=tell,
+            digest = hashes.of(file, name)
+        except OSError as error:
+            failed.append((file, f"{file} cannot be read: {error.strerror or error}"))
+            continue
+        inputs = inputs_of(
+            file, plan.settings, plan.exclusions, plan.windows,
+            study=study, lock=plan.lock, session_sha256=digest,
+        )  # fmt: skip
+        todo = SessionState.read(paths).todo(paths, inputs, report=plan.report, force=plan.force)
+        absolute = str(file.resolve())
+        places[absolute] = Place(file, paths)
+        tasks.append(
+            SessionTask(
+                absolute,
+                str(paths.folder),
+                todo,
+                plan.settings.to_dict(),
+                plan.exclusions.model_dump(mode="json"),
+                plan.windows.model_dump(mode="json"),
+                inputs.to_dict(),
+                plan.report,
             )
-            pilots.append(is_pilot(file))
-            done.append(paths)
-        except DuchenneError as error:
-            failed.append((file, str(error)))
-        except Exception as error:  # noqa: BLE001 -- one bad session never stops the rest
-            failed.append((file, f"{file}: unexpected {type(error).__name__}: {error}"))
-    if not done:
-        return StudyResult(None, (), tuple(failed))
-    counted = [paths for paths, pilot in zip(done, pilots, strict=True) if not pilot]
-    if not counted:
-        return StudyResult(None, tuple(done), tuple(failed))
-    summary = write_study_summary(counted, root / "summary.parquet")
-    made = {}
-    for write, name in ((write_synchrony, "synchrony"), (write_similarity, "scanpath_similarity")):
-        path = root / f"{name}.tsv"
-        made[name] = write(counted, path, progress=progress(path) if progress else None)
-    return StudyResult(summary, tuple(done), tuple(failed), **made)
+        )
+    hashes.keep(names)
+    return tasks, places, [task for task in tasks if task.todo != NOTHING]
 
 
-def is_pilot(file: Path) -> bool:
-    """Return whether a session was a try, which enters no table of the study."""
-    with Recording.open(file) as recording:
-        return bool(recording.attrs.get("pilot", False))
-
-
-def write_study_summary(sessions: Sequence[AnalysisPaths], path: Path) -> Path:
-    """Write the summaries of several sessions as one table, with its codebook beside it.
-
-    Parameters
-    ----------
-    sessions : sequence of AnalysisPaths
-        Sessions whose analysis is complete.
-    path : Path
-        The Parquet file.
-    """
-    tables = [read_table(session.summary) for session in sessions]
-    filled = [table for table in tables if len(table)] or tables[:1]
-    names = list(dict.fromkeys(str(name) for table in filled for name in table.columns))
-    aus = [name.removesuffix("_mean") for name in names if _is_plain_mean(name)]
-    ratings = other_rating_columns(row for table in filled for row in records(table))
-    book = summary_codebook(aus=aus, ratings=ratings)
-    ordered = [name for name in book if name in names]
-    together = pd.concat(filled, ignore_index=True).reindex(columns=ordered)
-    return write_parquet(together, path, book)
-
-
-def _is_plain_mean(name: str) -> bool:
-    return name.startswith("AU") and name.endswith("_mean") and not name.endswith("_change_mean")
+def _run(
+    tasks: Sequence[SessionTask],
+    tell: Callable[[SessionTask, str, int, int], None],
+    workers: int,
+    scheduler: str | None,
+) -> Iterator[SessionOutcome]:
+    """Do the tasks wherever they are to be done: the only place that knows of it."""
+    if not tasks:
+        return iter(())
+    if scheduler is not None:
+        return run_on_cluster(tasks, tell, scheduler)
+    if workers > 1:
+        return run_in_processes(tasks, tell, min(workers, len(tasks)))
+    return run_here(tasks, tell)

@@ -6,11 +6,13 @@ Contrasts, curves and a multiverse belong into the file before the first session
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from duchenne.analysis.window_plan import WindowPlan
 from duchenne.protocols.parts_base import Strict, not_empty
 from duchenne.protocols.yaml_errors import located_message
 from duchenne.protocols.yaml_source import YamlSource
@@ -41,27 +43,6 @@ def _each_once(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Names = Annotated[tuple[str, ...], AfterValidator(_each_once)]
-
-
-class Window(Strict):
-    """A stretch of each presentation, counted from the onset of its stimulus.
-
-    Attributes
-    ----------
-    start_s : float
-        Seconds from the onset.
-    stop_s : float or None
-        Seconds from the onset; None: the offset.
-    """
-
-    start_s: Time = 0.0
-    stop_s: Time | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Window:
-        if self.stop_s is not None and self.stop_s <= self.start_s:
-            raise PydanticCustomError("window_order", "stop_s is not after start_s")
-        return self
 
 
 class _Compared(Strict):
@@ -138,7 +119,11 @@ class Contrast(_Compared):
         """What is compared, in words."""
         if self.predictor is not None:
             return f"per unit of {self.predictor}"
-        return f"{' + '.join(self.plus)} \N{MINUS SIGN} {' + '.join(self.minus)}"
+        sides = [
+            f"({' + '.join(side)})" if len(side) > 1 else side[0]
+            for side in (self.plus, self.minus)
+        ]
+        return " \N{MINUS SIGN} ".join(sides)
 
 
 class Curve(_Compared):
@@ -289,6 +274,21 @@ class Settings(Strict):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class Retention(Strict):
+    """How long the study may be kept; see `duchenne.recorder.retention`.
+
+    Attributes
+    ----------
+    until : date, str or None
+        Last day.
+    years : float or None
+        From the day of each recording.
+    """
+
+    until: date | str | None = None
+    years: Annotated[float, Field(gt=0)] | None = None
+
+
 class StudyPlan(Strict):
     """A study, as its file describes it.
 
@@ -300,14 +300,17 @@ class StudyPlan(Strict):
         That made the file.
     protocol : str or None
         For people: which protocol is run.
-    windows : dict of str to Window
-        Further windows in which everything is measured.
+    windows, sliding_windows
+        Further windows in which everything is measured; see `duchenne.analysis.window_plan`.
     contrasts : tuple of Contrast
     curves : tuple of Curve
     multiverse : tuple of Multiverse
     statistics : Settings
-    retention_until : str or None
-        Until when the data may be kept (ISO 8601).
+    retention : dict
+        ``until`` (a date) or ``years``: how long the study may be kept; see `recorder.retention`.
+    retention : Retention or None
+    retention_until : date, str or None
+        Until when the data may be kept.
     privacy, console : mapping
         Settings that are described elsewhere.
     """
@@ -320,12 +323,14 @@ class StudyPlan(Strict):
     licence: str | None = None
     duchenne_version: str | None = None
     protocol: str | None = None
-    windows: dict[ColumnName, Window] = Field(default_factory=dict)
+    windows: Any = Field(default_factory=dict)
+    sliding_windows: Any = None
     contrasts: tuple[Contrast, ...] = ()
     curves: tuple[Curve, ...] = ()
     multiverse: tuple[Multiverse, ...] = ()
     statistics: Settings = Settings()
-    retention_until: str | None = None
+    retention_until: date | str | None = None
+    retention: dict[str, Any] = Field(default_factory=dict)
     privacy: dict[str, Any] = Field(default_factory=dict)
     console: dict[str, Any] = Field(default_factory=dict)
 
@@ -333,10 +338,11 @@ class StudyPlan(Strict):
     def _names_agree(self) -> StudyPlan:
         _refuse_twice("contrast", [contrast.name for contrast in self.contrasts])
         _refuse_twice("curve", [curve.name for curve in self.curves])
-        if WHOLE in self.windows:
-            raise PydanticCustomError(
-                "whole", "a window cannot be named 'whole': that is the whole stimulus"
-            )
+        try:
+            WindowPlan.model_validate({"windows": self.windows})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise PydanticCustomError("windows", "windows: {reason}", {"reason": reason}) from None
         known = [contrast.name for contrast in self.contrasts]
         for one in self.multiverse:
             if one.contrast not in known:
@@ -369,11 +375,16 @@ def read_plan(study: Path) -> StudyPlan:
     if not path.is_file():
         return StudyPlan()
     try:
-        source = YamlSource.parse(path.read_text(encoding="utf-8"), path.name)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DuchenneError(f"{path} cannot be read: {error}") from error
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+        return StudyPlan()
+    source = YamlSource.parse(text, path.name)
     if not isinstance(source.data, dict):
-        raise DuchenneError(f"{path.name}: a study file is a list of keys with values, such as name: …")
+        raise DuchenneError(
+            f"{path.name}: a study file is a list of keys with values, such as name: …"
+        )
     try:
         return StudyPlan.model_validate(source.data)
     except ValidationError as error:

@@ -3,63 +3,37 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
+from duchenne.analysis.crossmodal.codebook import FEATURES as CROSSMODAL
+from duchenne.analysis.exclusions import ExclusionRules
 from duchenne.analysis.face import dynamics_codebook
 from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
 from duchenne.analysis.gaze.pupil_features import PUPIL_FEATURES
 from duchenne.analysis.presentations import other_rating_columns
+from duchenne.analysis.summary_measures import (
+    AFFECT_MEASURES,
+    EXPRESSION_FRACTIONS,
+    GAZE_ERRORS,
+    OPENFACE_AUS,
+    PUPIL_ERRORS,
+    all_au_columns,
+    more_au_columns,
+    typed_column,
+)
 from duchenne.analysis.tables import Column
-from duchenne.analysis.values import number, percent, records, text
+from duchenne.analysis.values import number, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-OPENFACE_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-"""Action Units named in the summary of a session without a face video (all n/a there)."""
-
-AU_MEASURES = ("mean", "peak", "change_mean")
 NORMS = ("norm_valence", "norm_arousal", "norm_valence_scaled", "norm_arousal_scaled")
 
-
-@dataclass(frozen=True)
-class ExclusionRules:
-    """When a presentation is flagged; rows are never deleted.
-
-    Parameters
-    ----------
-    min_gaze_valid_fraction : float
-        Least share of valid gaze samples while the stimulus was shown, 0 to 1.
-    min_face_usable_fraction : float
-        Least share of usable video frames while the stimulus was shown, 0 to 1.
-    """
-
-    min_gaze_valid_fraction: float = 0.5
-    min_face_usable_fraction: float = 0.5
-
-    def reasons(self, row: Mapping[str, Any]) -> list[str]:
-        """Return why a row of the summary is excluded, in words; empty for one that is not."""
-        found = []
-        if row.get("withdrawn"):
-            found.append(f"the participant withdrew ({row['withdrawn']})")
-        if row.get("interrupted"):
-            found.append("the presentation was interrupted")
-        if text(row.get("cut_short")) is not None:
-            found.append(f"the presentation was cut short ({row['cut_short']})")
-        for name, what, least in (
-            ("gaze_valid_fraction", "gaze valid", self.min_gaze_valid_fraction),
-            ("face_usable_fraction", "face usable", self.min_face_usable_fraction),
-        ):
-            share = number(row.get(name))
-            if share < least:
-                limit = f"{100 * least:g}%"
-                found.append(f"{what} in {percent(share)} of the stimulus, less than {limit}")
-        return found
+__all__ = ["OPENFACE_AUS", "ExclusionRules", "measured_aus", "summarise", "summary_codebook"]
 
 
 def summarise(
@@ -72,6 +46,7 @@ def summarise(
     pupil_measure: str | None = None,
     rules: ExclusionRules | None = None,
     withdrawn: str | None = None,
+    protocol_hash: str | None = None,
 ) -> pd.DataFrame:
     """Join what is known of each presentation into one row.
 
@@ -89,6 +64,8 @@ def summarise(
         When to flag a row; the defaults where absent.
     withdrawn : str, optional
         Why the participant does not want the data used: all rows are flagged.
+    protocol_hash : str, optional
+        Of the protocol that was run.
 
     Returns
     -------
@@ -102,6 +79,7 @@ def summarise(
     for i, shown in enumerate(records(presentations)):
         row = _about(shown) | norms.get(str(shown["stimulus_id"]), {})
         row |= {"pupil_unit": pupil_unit, "pupil_measure": pupil_measure}
+        row["protocol_hash"] = protocol_hash
         row |= gaze[i] if gaze else {}
         row |= face[i] if face else {}
         reasons = rules.reasons(row | {"withdrawn": withdrawn})
@@ -110,7 +88,7 @@ def summarise(
         rows.append(row)
     ratings = other_rating_columns(records(presentations))
     book = summary_codebook(rules, aus=_aus_of(face), ratings=ratings)
-    return pd.DataFrame({name: _column(rows, name, column) for name, column in book.items()})
+    return pd.DataFrame({name: typed_column(rows, name, column) for name, column in book.items()})
 
 
 def summary_codebook(
@@ -132,17 +110,23 @@ def summary_codebook(
     """
     rules = rules or ExclusionRules()
     units = list(aus) or [f"AU{unit:02d}" for unit in OPENFACE_AUS]
-    names = [f"{unit}_{measure}" for unit in units for measure in AU_MEASURES]
     return (
         _CONDITION
         | _RATINGS
         | _NORMS
         | _GAZE
         | _FACE_QUALITY
-        | au_columns(names)
+        | au_columns(all_au_columns(units, more=False))
         | _EXPRESSION
         | _exclusion(rules)
         | _MORE
+        | au_columns(more_au_columns(units))
+        | EXPRESSION_FRACTIONS
+        | AFFECT_MEASURES
+        | PUPIL_ERRORS
+        | GAZE_ERRORS
+        | CROSSMODAL
+        | _PROTOCOL
         | {name: _other_rating(name, kind) for name, kind in (ratings or {}).items()}
     )
 
@@ -186,23 +170,14 @@ def _norms_by_id(stimuli: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def _aus_of(features: Sequence[Mapping[str, Any]]) -> list[str]:
-    named = (re.match(r"(AU\d\d[LR]?)_mean$", name) for row in features for name in row)
+def measured_aus(columns: Iterable[str]) -> list[str]:
+    """Return the Action Units that a summary has the means of, in its order."""
+    named = (re.match(r"(AU\d\d[LR]?)_mean$", str(name)) for name in columns)
     return list(dict.fromkeys(match.group(1) for match in named if match))
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str, column: Column) -> pd.Series[Any]:
-    values = [row.get(name) for row in rows]
-    if column.kind == "number":
-        return pd.Series([number(value) for value in values], dtype="float64")
-    if column.kind == "integer":
-        numbers = [number(value) for value in values]
-        return pd.Series(
-            pd.array([round(v) if np.isfinite(v) else pd.NA for v in numbers], "Int64")
-        )
-    if column.kind == "boolean":
-        return pd.Series(pd.array([None if v is None else bool(v) for v in values], "boolean"))
-    return pd.Series([text(value) for value in values], dtype="object")
+def _aus_of(features: Sequence[Mapping[str, Any]]) -> list[str]:
+    return measured_aus(name for row in features for name in row)
 
 
 def _number(description: str, unit: str | None = None, *, computed: bool = False) -> Column:
@@ -312,14 +287,21 @@ _MORE = {
 }
 
 
+_PROTOCOL = {
+    "protocol_hash": _label(
+        "First twelve characters of the SHA-256 of the protocol as it was run: sessions with the same were "
+        "run alike; n/a: not recorded."
+    )
+}
+
+
 def _exclusion(rules: ExclusionRules) -> dict[str, Column]:
     return {
         "excluded": Column(
-            "A rule declared before the analysis excludes the presentation: the participant withdrew, or "
-            "it was interrupted or cut short, or "
-            f"gaze_valid_fraction is below {rules.min_gaze_valid_fraction:g}, or "
-            f"face_usable_fraction is below {rules.min_face_usable_fraction:g}. What was not "
-            "recorded excludes nothing. Rows are flagged, never deleted.",
+            "A rule declared before the analysis (exclusions.yaml) excludes the presentation: "
+            f"{rules.in_words()}. What was not recorded excludes nothing. In the tables of a study also "
+            "all presentations of a participant of whom too few can be used. Rows are flagged, never "
+            "deleted.",
             kind="boolean",
             derivative=True,
         ),

@@ -126,11 +126,11 @@ class Consent(Strict):
     agree_key, decline_key : str
         Letters that press them.
     scopes : dict of str to str
-        What is asked for one by one once the participant agrees, in words; each has a screen of its own with the
-        two buttons of its own, and declining one does not end the session: ``share_derived``,
-        ``share_signals``, ``share_stills``, ``share_video`` (may be passed on or shown: measures, samples,
-        pictures, the film), ``analysis``, ``analysis_gaze``, ``analysis_face``, ``analysis_voice`` (may be
-        analysed). What was never asked is analysed, and no picture and no film of the face leaves the study.
+        What is asked for one by one once the participant agrees, in words; each has a screen of its own,
+        and declining one does not end the session: ``share_derived``, ``share_signals``,
+        ``share_stills``, ``share_video`` (may be passed on or shown: measures, samples, pictures, the
+        film), ``analysis``, ``analysis_gaze``, ``analysis_face``, ``analysis_voice`` (may be analysed).
+        What was never asked is analysed, and no picture and no film of the face leaves the study.
     scope_yes, scope_no : str
         Words on the buttons of the scopes.
     after_debriefing : bool

@@ -5,7 +5,8 @@ are up, then one JSON object ``{"step": i, "of": n, "label": "..."}`` at the sta
 the end ``finished`` or ``aborted``. On its standard input: ``start`` begins (with a JSON object of the
 fields of `duchenne.protocols.runner.Beginning`, where it does not begin at the first step), ``abort`` (with
 a reason, if there is one) ends, ``pause`` holds before the next step until ``resume``, ``skip`` ends the
-present step, and ``recalibrate`` puts the protocol's calibration before the next one. Before ``start``,
+present step, ``recalibrate`` puts the protocol's calibration before the next one, and ``note`` with a text
+becomes a marker. Before ``start``,
 the end of the input ends the process; afterwards it means nothing. SIGTERM and SIGINT abort.
 
 Exit codes: 0 finished, 1 failed, 2 wrong usage, 3 aborted.

@@ -34,7 +34,7 @@ class Operator(Protocol):
     def poll(self) -> Sequence[str]:
         """Return the commands since the last call.
 
-        ``abort`` or ``abort REASON``, ``pause``, ``resume``, ``skip``, ``recalibrate``.
+        ``abort`` or ``abort REASON``, ``pause``, ``resume``, ``skip``, ``recalibrate``, ``note TEXT``.
         """
 
 
@@ -309,6 +309,8 @@ class Stage:
                 self.paused = word == "pause"
             if word == "recalibrate":
                 self.recalibration_wanted = True
+            if word == "note":
+                self.push("note", text=rest.strip(), by="operator")
             if word == "skip" and self.may_skip:
                 raise Skipped
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import re
 import subprocess
 import sys
 import threading
@@ -22,6 +23,8 @@ STOP_TIMEOUT_S = 10.0
 KILL_TIMEOUT_S = 5.0
 READERS_TIMEOUT_S = 2.0
 POLL_INTERVAL_S = 0.05
+LSL_REMARK = re.compile(r"\.cpp:\d+\s+(?:INFO|VERB|\d)\|")
+"""What liblsl remarks on its own doings is no error."""
 PREFIX = "duchenne: "
 
 
@@ -117,7 +120,7 @@ class Child:
         told = [line[len(PREFIX) :] for line in self._errors if line.startswith(PREFIX)]
         if told:
             return told[-1]
-        rest = [line for line in self._errors if line.strip()]
+        rest = [line for line in self._errors if line.strip() and not LSL_REMARK.search(line)]
         code = self.exit_code
         ending = (
             f"{self.name} still runs" if code is None else f"{self.name} ended with code {code}"

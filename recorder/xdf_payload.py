@@ -25,6 +25,7 @@ PAYLOAD = (
     "timestamps",
     "samples",
     "packets",
+    "packets_encrypted",
     "packet_offsets",
     "raw_index",
     "raw_bytes",

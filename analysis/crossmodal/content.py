@@ -158,6 +158,7 @@ def with_content(
     shown: pd.DataFrame,
     fixations: pd.DataFrame | None,
     visits: pd.DataFrame | None,
+    areas: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the reactions with what was fixated, and a row for each reaction and area.
 
@@ -171,6 +172,8 @@ def with_content(
         ``onset duration x_stim y_stim``, onsets on the clock of the session; None without gaze.
     visits : pandas.DataFrame or None
         ``presentation_id aoi onset_s duration_s``, onsets from that of the stimulus; None without areas.
+    areas : pandas.DataFrame, optional
+        ``presentation_id aoi``: all areas of each presentation; those that were looked at where absent.
 
     Returns
     -------
@@ -179,24 +182,26 @@ def with_content(
     """
     begins = {row["presentation_id"]: row for row in records(shown)}
     content: list[dict[str, Any]] = []
-    areas: list[dict[str, Any]] = []
+    by_area: list[dict[str, Any]] = []
     of_visits = {} if visits is None else dict(list(visits.groupby("presentation_id")))
-    for row in records(reactions):
-        own = begins[row["presentation_id"]]
+    around: dict[Any, tuple[pd.DataFrame | None, Stays | None]] = {}
+    for name, own in begins.items():
         mine = None if fixations is None else _during(fixations, own)
-        part = of_visits.get(row["presentation_id"])
-        stays = None if part is None else Stays.of(part)
+        part = of_visits.get(name)
+        around[name] = (mine, None if part is None else Stays.of(part))
+    for row in records(reactions):
+        mine, stays = around[row["presentation_id"]]
         content.append(fixated_content(float(row["latency_s"]), mine, stays))
         if stays is not None and np.isfinite(row["latency_s"]):
-            names = sorted({name for name in stays.aoi if name != OUTSIDE})
+            names = _names(areas, row["presentation_id"], stays)
             told = {"presentation_id": row["presentation_id"], "au": row["au"]}
             found = reaction_areas(float(row["latency_s"]), stays, names)
-            areas += [told | {"latency_s": row["latency_s"]} | area for area in found]
+            by_area += [told | {"latency_s": row["latency_s"]} | area for area in found]
     added = pd.DataFrame(content, columns=list(CONTENT), index=reactions.index).astype(CONTENT)
     table = pd.concat([reactions, added], axis=1)
     if visits is None:
         return table, None
-    return table, pd.DataFrame(areas, columns=list(AREAS)).astype(AREAS)
+    return table, pd.DataFrame(by_area, columns=list(AREAS)).astype(AREAS)
 
 
 CONTENT = {
@@ -226,7 +231,16 @@ def _during(fixations: pd.DataFrame, presentation: Mapping[str, Any]) -> pd.Data
     end = onset + fixations["duration"].to_numpy(np.float64)
     inside = (end > presentation["onset_s"]) & (onset < presentation["offset_s"])
     own = fixations.loc[inside]
-    return own.assign(onset_s=own["onset"].to_numpy(np.float64) - presentation["onset_s"])
+    placed: pd.DataFrame = own.assign(
+        onset_s=own["onset"].to_numpy(np.float64) - presentation["onset_s"]
+    )
+    return placed
+
+
+def _names(areas: pd.DataFrame | None, presentation_id: str, stays: Stays) -> list[str]:
+    if areas is None:
+        return sorted({name for name in stays.aoi if name != OUTSIDE})
+    return [str(name) for name in areas.loc[areas["presentation_id"] == presentation_id, "aoi"]]
 
 
 def _share(dwell: Mapping[str, float], name: str) -> float:

@@ -14,7 +14,7 @@ from duchenne.analysis.face.smoothing import DEFAULT_SMOOTHING, Smoothing, media
 from duchenne.analysis.values import records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from duchenne.analysis.face.frames import BoolArray, FloatArray
 
@@ -23,7 +23,9 @@ FACE = "face"
 EYELIDS = ("AU43", "AU45")
 MIN_RELIABILITY = 0.5
 """Action Units that correlate less than this with the truth do not speak for the whole face."""
+NO_RISE = "no rise above the baseline"
 _MAD_TO_SD = 1.4826
+_OVERSHOOT = 0.5
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def first_reactions(
     """
     times_s = table["time"].to_numpy(np.float64)
     step_s = median_step_s(times_s)
-    aus = [str(n)[:-2] for n in table.columns if _is_whole(str(n))]
+    aus = whole_face_aus(table.columns)
     trusted = [au for au in aus if (reliability or {}).get(au, 1.0) >= MIN_RELIABILITY]
     rows: list[dict[str, Any]] = []
     for row in records(shown):
@@ -106,11 +108,18 @@ def first_reactions(
         part = table[(times_s >= onset_s - rule.baseline_s) & (times_s < offset_s + rule.tail_s)]
         frames = _Frames.of(part, onset_s, offset_s, step_s, rule)
         found = {au: _reaction(part, au, frames, rule, smoothing) for au in aus}
-        first = _face({au: found[au] for au in trusted}, frames, rule)
+        first = _face({au: found[au] for au in trusted})
         name = {"presentation_id": row["presentation_id"]}
         rows.append(name | {"au": FACE} | first)
         rows.extend(name | {"au": au} | values for au, values in found.items())
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def whole_face_aus(columns: Iterable[object]) -> list[str]:
+    """Return the Action Units among the columns of a table, single sides and eyelids aside."""
+    numbers = (str(name).removeprefix("AU").removesuffix("_r") for name in columns)
+    named = [f"AU{number}" for number in numbers if number.isdigit()]
+    return [au for au in dict.fromkeys(named) if au not in EYELIDS]
 
 
 COLUMNS = {
@@ -177,10 +186,14 @@ def _reaction(
     row |= {"baseline": level, "threshold": level + least}
     if share < rule.min_fraction:
         return row | {"reason": "the face was measured in less than half of the stimulus"}
+    inside = values[known & (frames.times_s >= frames.onset_s)] - level
+    # A fitted parabola overshoots its frames by less than half of their range.
+    if inside.max() + _OVERSHOOT * np.ptp(inside) < least:
+        return row | {"reacted": False, "reason": NO_RISE}
     asked = replace(DEFAULT_RULE, min_peak=least, min_edge=max(DEFAULT_RULE.min_edge, spread))
     found = next(_rises(frames, values - level, au, asked, smoothing), None)
     if found is None:
-        return row | {"reacted": False, "reason": "no rise above the baseline"}
+        return row | {"reacted": False, "reason": NO_RISE}
     seen = bool(np.isfinite(found["rise_time_s"]))
     latency_s = float(found["onset_s"]) - frames.onset_s
     row |= {"reacted": True, "rise": float(found["peak"]), "first_au": au}
@@ -207,9 +220,7 @@ def _rises(
             yield event
 
 
-def _face(
-    found: Mapping[str, Mapping[str, Any]], frames: _Frames, rule: ReactionRule
-) -> dict[str, Any]:
+def _face(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the first reaction of any Action Unit."""
     timed = {au: row for au, row in found.items() if np.isfinite(row.get("latency_s", np.nan))}
     share = max((float(row["measured_fraction"]) for row in found.values()), default=0.0)
@@ -221,7 +232,7 @@ def _face(
     if any(r["reacted"] for r in judged):
         return row | {"reacted": True, "reason": "the beginning of the rise was not measured"}
     if judged:
-        return row | {"reacted": False, "reason": "no rise above the baseline"}
+        return row | {"reacted": False, "reason": NO_RISE}
     reasons = [str(r["reason"]) for r in found.values()]
     return row | {"reason": reasons[0] if reasons else "no Action Unit was measured"}
 
@@ -235,15 +246,3 @@ def _interval_s(measured_s: FloatArray, at_s: float) -> float:
 def _expected(frames: BoolArray, duration_s: float, step_s: float) -> int:
     regular = int(duration_s / step_s + 1e-6) if step_s > 0 and duration_s > 0 else 0
     return max(int(frames.sum()), regular)
-
-
-def _is_whole(name: str) -> bool:
-    """Return whether a column is the intensity of an Action Unit of the whole face, eyelids aside."""
-    return name.startswith("AU") and name.endswith("_r") and name[:-2].isalnum() and (
-        name[2:-2].isdigit() and not name.startswith(EYELIDS)
-    )
-
-
-def reactions_of(rows: pd.DataFrame, presentation_id: str) -> Sequence[Mapping[str, Any]]:
-    """Return the rows of one presentation."""
-    return records(rows[rows["presentation_id"] == presentation_id])

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from duchenne.analysis.export.private import PrivateNames, chosen_names
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths, session_files
+from duchenne.analysis.privacy.ledger import note_export
+from duchenne.analysis.privacy.scopes import Scopes, scopes_of
 from duchenne.recorder.recording import Recording
+from duchenne.recorder.retention import retention_warnings
+from duchenne.recorder.tombstones import forgotten_labels
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     Progress = Callable[[str, int, int], None]
@@ -26,6 +30,9 @@ MARK = ".duchenne-export"
 MODULES = {"bids": "bids", "csv": "flat", "parquet": "flat", "duckdb": "duckdb_file"}
 """Which module of this package registers a format."""
 EXPORTERS: dict[str, Exporter] = {}
+VIDEOS = ("none", "deidentified", "original")
+METHODS = ("avatar", "blur", "pixelate")
+STYLES = ("tidy", "imotions", "openface")
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,32 @@ class ExportOptions:
         What stands for a missing value in CSV.
     with_text : bool
         Export what participants typed; without it, such answers are left empty.
-    with_video : bool
-        BIDS: put the face video into ``sourcedata/`` where the session records consent to share it.
+    video : {"none", "deidentified", "original"}
+        Face video: none; one in which nobody is known again, where the participant agreed that measures are
+        passed on; as recorded, where the participant agreed that it is (the others de-identified).
+    method : {"avatar", "blur", "pixelate"}
+        How faces are hidden.
+    style : {"tidy", "imotions", "openface"}
+        CSV: besides the tables, one file per session in the column names of another program.
+    asked_only : bool
+        Leave out whoever was never asked whether measures may be passed on.
     """
 
     na: str = "NA"
     with_text: bool = False
-    with_video: bool = False
+    video: str = "none"
+    method: str = "avatar"
+    style: str = "tidy"
+    asked_only: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("video", self.video, VIDEOS),
+            ("method", self.method, METHODS),
+            ("style", self.style, STYLES),
+        ):
+            if value not in known:
+                raise UsageError(f"--{name} {value}: it is one of {', '.join(known)}.")
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,8 @@ class ExportSession:
         Labels without ``sub-`` and the like.
     chosen : frozenset of str
         Names of ratings and form fields whose answers are chosen from what is given, not typed.
+    scopes : Scopes
+        What the participant agreed to.
     """
 
     file: Path
@@ -68,6 +96,7 @@ class ExportSession:
     task: str
     run: str
     chosen: frozenset[str] = frozenset()
+    scopes: Scopes = field(default_factory=Scopes)
 
 
 @dataclass(frozen=True)
@@ -177,25 +206,32 @@ def export_study(
         No session may be exported, or the disk is full.
     """
     write = exporter_of(format_name)
+    options = options or ExportOptions()
     _refuse_place(study, out, replace=replace)
-    sessions, private, notes = exportable_sessions(study)
+    sessions, private, notes = exportable_sessions(study, asked_only=options.asked_only)
+    notes += retention_warnings(study)
     tell = progress or (lambda _what, _done, _total: None)
     with _aside(out) as folder:
-        job = Job(
-            study, folder, format_name, sessions, private, options or ExportOptions(), tell, notes
-        )
+        job = Job(study, folder, format_name, sessions, private, options, tell, notes)
         write(job)
         (folder / MARK).touch()
+    try:
+        note_export(study, format_name, options.video, out, (s.participant for s in sessions))
+    except OSError as error:
+        job.notes.append(
+            f"exports.tsv of the study could not be written: {error.strerror or error}."
+        )
     return ExportResult(out, len(sessions), tuple(job.notes))
 
 
 def exportable_sessions(
-    study: Path,
+    study: Path, *, asked_only: bool = False
 ) -> tuple[tuple[ExportSession, ...], PrivateNames, list[str]]:
     """Return the sessions that may leave the study, what must not, and who stays and why.
 
-    A pilot session stays; of a participant who withdrew every session stays; a session that is damaged or
-    not analysed stays.
+    A pilot session stays; of a participant who withdrew or is forgotten every session stays; so does a
+    session whose participant did not agree that measures are passed on, and one that is damaged or not
+    analysed. With `asked_only`, whoever was never asked stays, too.
 
     Raises
     ------
@@ -206,30 +242,54 @@ def exportable_sessions(
     withdrawn: dict[str, str] = {}
     hosts: set[str] = set()
     notes: list[str] = []
+    forgotten = forgotten_labels(study)
     for file in session_files(study):
         try:
             with Recording.open(file) as recording:
                 hosts |= {stream.info.hostname for stream in recording.streams.values()}
-                if recording.withdrawn:
-                    withdrawn[recording.participant] = recording.withdrawn
+                session = _session(file, recording)
+                if session.scopes.withdrawn:
+                    withdrawn[session.participant] = session.scopes.withdrawn
                 elif recording.attrs.get("pilot", False):
                     notes.append(f"{file.name}: left out, a pilot session.")
                 else:
-                    found.append(_session(file, recording))
+                    found.append(session)
         except DuchenneError as error:
             notes.append(f"{file.name}: left out, {error}")
     sessions = []
     for session in found:
         if session.participant in withdrawn:
             continue
-        if session.paths.complete:
+        why = _why_not(session, forgotten, asked_only=asked_only)
+        if why is None:
             sessions.append(session)
         else:
-            notes.append(f"{session.file.name}: left out, not analyzed yet (duchenne analyze).")
+            notes.append(f"{session.file.name}: left out, {why}.")
     notes += [f"sub-{who}: left out, {why}." for who, why in sorted(withdrawn.items())]
     if not sessions:
         raise DuchenneError(f"Nothing to export from {study}: {' '.join(notes)}")
+    unasked = len({s.participant for s in sessions if s.scopes.never_asked})
+    if unasked:
+        people = "participant was" if unasked == 1 else "participants were"
+        notes.append(
+            f"{unasked} {people} never asked whether measures may be passed on (scope share_derived): "
+            "what your consent form says counts; --asked-only leaves them out."
+        )
     return tuple(sessions), PrivateNames.of(study, hosts), notes
+
+
+def _why_not(
+    session: ExportSession, forgotten: Mapping[str, bool], *, asked_only: bool
+) -> str | None:
+    """Return why a session does not leave the study; None if it may."""
+    label, scopes = session.participant, session.scopes
+    if label in forgotten:
+        return f"sub-{label} was forgotten: call `duchenne forget {label}` again"
+    if not scopes.share_derived:
+        return "the participant did not agree that measures are passed on"
+    if asked_only and scopes.never_asked:
+        return "the participant was never asked whether measures may be passed on"
+    return None if session.paths.complete else "not analyzed yet (duchenne analyze)"
 
 
 def _session(file: Path, recording: Recording) -> ExportSession:
@@ -241,6 +301,7 @@ def _session(file: Path, recording: Recording) -> ExportSession:
         recording.task,
         recording.run,
         chosen_names(recording.protocol_yaml),
+        scopes_of(recording),
     )
 
 

@@ -14,8 +14,9 @@ from duchenne.analysis.export.bids_gaze import write_gaze
 from duchenne.analysis.export.bids_people import Answers, write_participants
 from duchenne.analysis.export.bids_stimuli import copy_stimuli
 from duchenne.analysis.export.bids_streams import write_streams
-from duchenne.analysis.export.private import may_share_video
+from duchenne.analysis.export.shared_tables import shared_tables
 from duchenne.analysis.export.tables_of_study import study_tables
+from duchenne.analysis.export.videos import write_videos
 from duchenne.analysis.tables import write_table
 from duchenne.recorder.recording import Recording
 from duchenne.stimuli.errors import DuchenneError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from duchenne.analysis.export.base import ExportSession, Job
+    from duchenne.analysis.export.shared_tables import SharedTable
+    from duchenne.analysis.export.tables_of_study import StudyTable
 
 BIDS_VERSION = "1.11.1"
 README = """# {name}
@@ -37,7 +40,7 @@ Recorded with Duchenne {version}: emotion induction with stimuli, gaze, face and
 - `*_recording-NAME_physio.tsv.gz`: other streams.
 - `stimuli/`: the stimuli that may be passed on; a text file stands for each of the others.
 - `phenotype/`: answers to forms.
-- `derivatives/duchenne/`: one row per stimulus presentation, with its codebook.
+- `derivatives/duchenne/`: one row per stimulus presentation, and tables over participants, with codebooks.
 
 Pilot sessions and participants who withdrew are not part of it. Facial expression is what the face did,
 not what was felt.
@@ -64,32 +67,29 @@ def export_bids(job: Job) -> None:
     answers.write(job.out / "phenotype", job)
     write_participants(job)
     _write_description(job)
-    _write_summary(job)
+    _write_derivatives(job)
+    write_videos(job, _place_of_video)
     job.tell("tables", len(job.sessions), len(job.sessions))
 
 
 def _write_session(recording: Recording, session: ExportSession, name: BidsName, job: Job) -> None:
     folder = job.out / name.folder / "beh"
     folder.mkdir(parents=True, exist_ok=True)
-    files = copy_stimuli(recording, job.out)
+    files = copy_stimuli(recording, job.out, job.private)
     write_events(recording, session, job, folder=folder, name=name, files=files)
-    job.notes.extend(write_gaze(recording, session.paths, folder, name))
-    job.notes.extend(write_streams(recording, folder, name))
-    if job.options.with_video:
-        _write_video(recording, name, job)
+    if session.scopes.share_signals:
+        job.notes.extend(write_gaze(recording, session.paths, folder, name))
+        job.notes.extend(write_streams(recording, folder, name))
+    else:
+        job.notes.append(f"{name.stem}: no samples, the participant did not agree to pass them on.")
 
 
-def _write_video(recording: Recording, name: BidsName, job: Job) -> None:
-    if not any(stream.info.is_video for stream in recording.streams.values()):
-        return
-    if not may_share_video(recording):
-        job.notes.append(f"{name.stem}: no face video, the session records no consent to share it.")
-        return
-    from duchenne.recorder.video_export import export_video  # noqa: PLC0415
-
-    folder = job.out / "sourcedata" / name.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    export_video(recording, folder / f"{name.stem}_video.mp4")
+def _place_of_video(session: ExportSession, kind: str) -> str:
+    """Return where a face video goes: what was recorded is source data, what was made of it a derivative."""
+    name = BidsName.of(session)
+    if kind == "original":
+        return f"sourcedata/{name.folder}/{name.stem}_video.mp4"
+    return f"derivatives/deidentified/{name.folder}/{name.stem}_desc-{kind}_video.mp4"
 
 
 def _write_description(job: Job) -> None:
@@ -115,12 +115,15 @@ def _write_description(job: Job) -> None:
     (job.out / "README.md").write_text(readme, encoding="utf-8")
 
 
-def _write_summary(job: Job) -> None:
+def _write_derivatives(job: Job) -> None:
     folder = job.out / "derivatives" / "duchenne"
     folder.mkdir(parents=True)
-    for table in study_tables(job, samples=False):
-        if table.name == "summary":
-            write_table(table.whole(job), folder / "summary.tsv", table.book)
+    tables: list[StudyTable | SharedTable] = [
+        table for table in study_tables(job, samples=False) if table.name == "summary"
+    ]
+    tables += shared_tables(job)
+    for table in tables:
+        write_table(table.whole(job), folder / f"{table.name}.tsv", table.book)
     write_json(
         {
             "Name": "Measures per stimulus presentation",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from duchenne.analysis.privacy.pictures import PICTURES, without_metadata
 from duchenne.analysis.stimulus_files import stimulus_file, stimulus_folder
 from duchenne.analysis.values import number, records, text
 
@@ -13,24 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from duchenne.analysis.export.private import PrivateNames
     from duchenne.recorder.recording import Recording
 
 
-def copy_stimuli(recording: Recording, out: Path) -> dict[str, str]:
-    """Copy what may be copied into ``stimuli/``.
+def copy_stimuli(recording: Recording, out: Path, private: PrivateNames) -> dict[str, str]:
+    """Copy what may be copied into ``stimuli/``, pictures without their metadata (EXIF and the like).
 
     Parameters
     ----------
     recording : Recording
     out : Path
         Folder of the data set.
+    private : PrivateNames
+        What no file may hold.
 
     Returns
     -------
     dict
         Path of each stimulus' file below ``stimuli/``, by the stimulus' id. Where the manifest does not
-        say that the file may be passed on, or the file is not there or has changed since the session, this
-        is a small text file in its place.
+        say that the file may be passed on, or the file is not there, has changed since the session, or
+        names a host or folder of a machine, this is a small text file in its place.
     """
     source = stimulus_folder(recording.stimuli_source)
     found: dict[str, str] = {}
@@ -44,16 +47,32 @@ def copy_stimuli(recording: Recording, out: Path) -> dict[str, str]:
         if not _may_be_passed_on(row):
             path, why = None, "its licence does not allow to pass it on"
         target = out / "stimuli" / PurePosixPath(*kept)
-        if path is None:
+        content = None
+        if path is not None:
+            content, why = shareable(path, private)
+        if content is None:
             target = target.with_name(f"{target.name}.txt")
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            if path is not None:
-                shutil.copyfile(path, target)
+            if content is not None:
+                target.write_bytes(content)
             else:
                 target.write_text(_note(row, stimulus, why), encoding="utf-8")
         found[stimulus] = target.relative_to(out / "stimuli").as_posix()
     return found
+
+
+def shareable(path: Path, private: PrivateNames) -> tuple[bytes | None, str]:
+    """Return what of a file may leave: its content without metadata; None and why where nothing may."""
+    content = path.read_bytes()
+    if path.suffix.lower() in PICTURES:
+        try:
+            content = without_metadata(content)
+        except ValueError as error:
+            return None, f"its metadata cannot be removed ({error})"
+    if private.named_in(content):
+        return None, "it names a host or a folder of a machine"
+    return content, ""
 
 
 def _may_be_passed_on(row: Mapping[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from duchenne.analysis.privacy.encrypt_command import KeyToRead, use_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -31,18 +33,48 @@ def export(
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Export what participants typed, too.")
     ] = False,
-    with_video: Annotated[
+    video: Annotated[
+        str,
+        typer.Option(
+            metavar="none | deidentified | original",
+            help="Face video, where the session records consent to it; `original` gives those who agreed "
+            "to less a hidden face.",
+        ),
+    ] = "none",
+    method: Annotated[
+        str,
+        typer.Option(metavar="avatar | blur | pixelate", help="How --video hides a face."),
+    ] = "avatar",
+    style: Annotated[
+        str,
+        typer.Option(
+            metavar="tidy | imotions | openface",
+            help="CSV: also one file per session in the columns of another program.",
+        ),
+    ] = "tidy",
+    asked_only: Annotated[
         bool,
         typer.Option(
-            "--with-video",
-            help="BIDS: the face video, of sessions that record consent to share it.",
+            "--asked-only", help="Leave out who was never asked whether measures may be passed on."
         ),
     ] = False,
+    key: KeyToRead = None,
 ) -> None:
-    """Write a study as BIDS, CSV, Parquet or DuckDB; pilots and withdrawn participants stay."""
+    """Write a study as BIDS, CSV, Parquet or DuckDB.
+
+    Pilots, withdrawn participants and whatever a participant did not agree to stay, and are named.
+    """
     from duchenne.analysis.export.base import ExportOptions, export_study  # noqa: PLC0415
 
-    options = ExportOptions(na=na, with_text=with_text, with_video=with_video)
+    use_key(key)
+    options = ExportOptions(
+        na=na,
+        with_text=with_text,
+        video=video,
+        method=method,
+        style=style,
+        asked_only=asked_only,
+    )
     with _bar() as tell:
         result = export_study(
             study, out, format_name, options=options, replace=replace, progress=tell

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from duchenne.analysis.export.base import exporter
+from duchenne.analysis.export.shared_tables import shared_tables
 from duchenne.analysis.export.tables_of_study import study_tables
+from duchenne.analysis.export.videos import write_videos
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duchenne.analysis.export.base import Job
+    from duchenne.analysis.export.shared_tables import SharedTable
     from duchenne.analysis.export.tables_of_study import StudyTable
 
 FILE = "study.duckdb"
 TYPES = {"number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN", "string": "VARCHAR"}
 VIEWS = {
     "summary_valid": "SELECT * FROM summary WHERE NOT coalesce(excluded, false)",
-    "exclusions": "SELECT participant, session, count(*) AS n_presentations, "
+    "exclusion_counts": "SELECT participant, session, count(*) AS n_presentations, "
     "count(*) FILTER (WHERE coalesce(excluded, false)) AS n_excluded, "
     "string_agg(DISTINCT exclusion_reason, '; ') AS reasons FROM summary GROUP BY ALL ORDER BY ALL",
 }
@@ -30,7 +35,9 @@ def export_duckdb(job: Job) -> None:
     """Write ``study.duckdb``."""
     import duckdb  # noqa: PLC0415
 
-    tables = study_tables(job, samples=True)
+    own = study_tables(job, samples=True)
+    shared = shared_tables(job, frozenset(table.name for table in own))
+    tables: list[StudyTable | SharedTable] = [*own, *shared]
     try:
         with duckdb.connect(str(job.out / FILE)) as base:
             for done, table in enumerate(tables):
@@ -52,10 +59,11 @@ def export_duckdb(job: Job) -> None:
     except duckdb.Error as error:
         first = str(error).partition("\n")[0]
         raise DuchenneError(f"the DuckDB file could not be written: {first}") from error
+    write_videos(job, lambda session, kind: f"videos/{session.paths.stem}_desc-{kind}_video.mp4")
     job.tell("tables", len(tables), len(tables))
 
 
-def _codebook(tables: list[StudyTable]) -> pd.DataFrame:
+def _codebook(tables: Sequence[StudyTable | SharedTable]) -> pd.DataFrame:
     rows = [
         {
             "table_name": table.name,

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from duchenne.analysis.export.base import exporter
+from duchenne.analysis.export.factors import write_factors
+from duchenne.analysis.export.shared_tables import shared_tables
+from duchenne.analysis.export.styles import write_style
 from duchenne.analysis.export.tables_of_study import study_tables, with_levels
+from duchenne.analysis.export.videos import write_videos
 from duchenne.analysis.tables import Column, write_codebook, write_parquet
 from duchenne.stimuli.errors import UsageError
 
@@ -16,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from duchenne.analysis.export.base import Job
+    from duchenne.analysis.export.base import ExportSession, Job
+    from duchenne.analysis.export.shared_tables import SharedTable
+    from duchenne.analysis.export.tables_of_study import StudyTable
     from duchenne.analysis.tables import Codebook
 
 NOT_MEASURED = ("trial", "onset", "duration", "planned_duration_s")
@@ -27,17 +33,32 @@ CONDITION = "category"
 def export_flat(job: Job) -> None:
     """Write each table as CSV or Parquet with its codebook, and ``summary_wide``."""
     is_csv = job.format_name == "csv"
-    tables = study_tables(job, samples=not is_csv)
+    own = study_tables(job, samples=not is_csv)
+    shared = shared_tables(job, frozenset(table.name for table in own))
+    tables: list[StudyTable | SharedTable] = [*own, *shared]
+    books: dict[str, Codebook] = {}
     for done, table in enumerate(tables):
         job.tell(table.name, done, len(tables))
+        books[table.name] = table.book
         if table.name != "summary":
             _write(table.frames(job), job.out / table.name, table.book, job)
             continue
         whole = table.whole(job)
-        _write([whole], job.out / "summary", with_levels(whole, table.book), job)
-        wide, book = wide_summary(whole, table.book)
-        _write([wide], job.out / "summary_wide", book, job)
+        books["summary"] = with_levels(whole, table.book)
+        _write([whole], job.out / "summary", books["summary"], job)
+        wide, books["summary_wide"] = wide_summary(whole, table.book)
+        _write([wide], job.out / "summary_wide", books["summary_wide"], job)
+    if is_csv:
+        write_factors(books, job.out, job.options.na)
+        write_style(job)
+    write_videos(job, _place_of_video)
     job.tell("tables", len(tables), len(tables))
+
+
+def _place_of_video(session: ExportSession, kind: str) -> str:
+    if kind == "original":
+        return f"videos/{session.paths.stem}_video.mp4"
+    return f"videos/{session.paths.stem}_desc-{kind}_video.mp4"
 
 
 def wide_summary(summary: pd.DataFrame, book: Codebook) -> tuple[pd.DataFrame, dict[str, Column]]:

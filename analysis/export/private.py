@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from duchenne.analysis.tables import Codebook
-    from duchenne.recorder.recording import Recording
 
 REMOVED = "[removed]"
 SHORTEST_NAME = 3
-_ABSOLUTE = re.compile(r"""(?:(?<![\w/:.<])/(?:[\w.@~-]+[/\\])+|\b[A-Za-z]:\\(?:[^\\\s]+\\)*)""")
-_HOMES = re.compile(r"(?:/home|/Users|\b[A-Za-z]:\\Users)[/\\][^/\\\s]+")
+LEAST_TELLING = 8
+"""A shorter word may be in the bytes of a picture or film by chance."""
+_ABSOLUTE = re.compile(r"""(?:(?<![\w/:.<])/(?:[\w.@~-]+[/\\])+|\b[A-Za-z]:\\+(?:[^\\\s]+\\+)*)""")
+_HOMES = re.compile(r"(?:/home|/Users|\b[A-Za-z]:\\+Users)[/\\]+[^/\\\s]+")
 LABELS = {
     "participant", "session", "task", "run", "presentation_id", "stimulus_id", "block", "trial_type",
     "stream", "type", "category", "phase",
@@ -61,6 +62,11 @@ class PrivateNames:
             text = re.sub(rf"{re.escape(folder)}(?![\w.-])", "/~", text)
         return _ABSOLUTE.sub("", _HOMES.sub("/~", text))
 
+    def named_in(self, content: bytes) -> bool:
+        """Whether a file names a folder of this study or user, or a host of a long name."""
+        words = [word for word in self.words if len(word) >= LEAST_TELLING]
+        return any(name.encode() in content for name in (*self.folders, *words))
+
     def clean(self, text: str) -> str:
         """Return a free text without names of hosts and users, and without folders."""
         text = self.without_folders(text)
@@ -87,20 +93,6 @@ def chosen_names(protocol_yaml: str) -> frozenset[str]:
     return frozenset(
         name for name, entry in _declared(protocol_yaml) if entry.get("type") in CHOSEN_TYPES
     )
-
-
-def may_share_video(recording: Recording) -> bool:
-    """Whether the participant agreed that the face video is shared.
-
-    The answer ``share_video`` of a consent screen or form says so. Agreeing to take part is not enough: where
-    there is no such answer, the video stays.
-    """
-    for name, answers in recording.participant_answers.items():
-        if name.startswith("consent") and isinstance(answers, dict):
-            answer = answers.get("share_video")
-            if answer is True or answer in ("agree", "yes"):
-                return True
-    return False
 
 
 def _declared(protocol_yaml: str) -> list[tuple[str, dict[str, Any]]]:

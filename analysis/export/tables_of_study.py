@@ -21,6 +21,7 @@ MOST_LEVELS = 60
 """A text column of the summary with at most so many values is a factor, and its levels are listed."""
 FACTORS = ("participant", "session", "task", "run", "block", "stimulus_id", "category", "kind")
 GAZE = "gaze"
+TYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean", "string": "string"}
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,18 @@ def study_tables(job: Job, *, samples: bool) -> list[StudyTable]:
     found: dict[str, list[tuple[ExportSession, Path]]] = {}
     for session in job.sessions:
         stem = f"{session.paths.stem}_"
-        for path in sorted(session.paths.folder.glob(f"{stem}*.tsv")):
-            found.setdefault(path.stem.removeprefix(stem), []).append((session, path))
+        for suffix in ("tsv", "parquet"):
+            for path in sorted(session.paths.folder.glob(f"{stem}*.{suffix}")):
+                name = path.stem.removeprefix(stem)
+                if name != GAZE and path.with_suffix(".json").is_file():
+                    found.setdefault(name, []).append((session, path))
         if samples and session.paths.gaze.is_file():
-            found.setdefault(GAZE, []).append((session, session.paths.gaze))
+            if session.scopes.share_signals:
+                found.setdefault(GAZE, []).append((session, session.paths.gaze))
+            else:
+                job.notes.append(
+                    f"{session.paths.stem}: no samples, the participant did not agree to pass them on."
+                )
     names = sorted(found, key=lambda name: (name != "summary", name))
     return [StudyTable(n, tuple(found[n]), _book([p for _, p in found[n]])) for n in names]
 
@@ -135,7 +144,9 @@ def with_levels(frame: pd.DataFrame, book: dict[str, Column]) -> dict[str, Colum
 
 
 def typed(values: pd.Series, kind: str | None) -> pd.Series:
-    """Return a column in the type that its codebook declares."""
+    """Return a column in the type that its codebook declares; as it is where it has that type."""
+    if str(values.dtype) == TYPES.get(kind or "string"):
+        return values
     if kind == "number":
         return pd.to_numeric(values).astype("float64")
     if kind == "integer":

@@ -34,7 +34,9 @@ def band_said(backend: str) -> str:
     return "Bands: 95 % confidence from the frame noise of this recording; errors of the model come on top."
 
 
-def au_half_width(au: str, times_s: Floats, values: Floats, smoothed: Floats, backend: str) -> Floats:
+def au_half_width(
+    au: str, times_s: Floats, values: Floats, smoothed: Floats, backend: str
+) -> Floats:
     """Return half the width of the band around a smoothed intensity.
 
     Parameters

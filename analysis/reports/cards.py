@@ -18,7 +18,7 @@ from duchenne.analysis.reports.gaze_figures import (
 )
 from duchenne.analysis.reports.pictures import Picture
 from duchenne.analysis.reports.style import FONT_STACK, INK, LINE, MUTED, category_colour
-from duchenne.analysis.reports.wheel import wheel_svg
+from duchenne.analysis.reports.wheel import wheel_caption, wheel_svg
 from duchenne.analysis.reports.words import NOTHING, amount, percent, signed
 from duchenne.analysis.values import integer, number, records, rectangle, text
 
@@ -58,6 +58,7 @@ class StimulusCard:
     curves_alt: str
     chart: Chart | None
     wheel: str
+    wheel_caption: str
     ratings: str
     facts: tuple[tuple[str, str], ...]
     cells: Mapping[str, str]
@@ -107,6 +108,7 @@ def stimulus_cards(
             curves_alt=_curves_alt(chart, row),
             chart=chart,
             wheel=wheel_svg(frames, row),
+            wheel_caption=wheel_caption(frames),
             ratings=ratings_svg(row),
             facts=_facts(row),
             cells=summary_cells(row),

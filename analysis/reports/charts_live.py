@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from duchenne.analysis.reports.charts import Chart, Line, Panel
 
-_GAP = 0.09
+_GAP = 0.05
 """Room between two panels, as a part of the height."""
 
 
@@ -35,7 +35,7 @@ def plotly_script() -> str | None:
         script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
     except (ImportError, OSError):
         return None
-    return base64.b64encode(gzip.compress(script, compresslevel=9, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(script, compresslevel=6, mtime=0)).decode("ascii")
 
 
 def charts_json(charts: Mapping[str, Chart], *, most_points: int = MOST_POINTS) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from duchenne.analysis.reports.charts import Chart, Panel
 
 RASTER_DPI = 130.0
+LABELS_IN, TICKS_IN, EDGE_IN = 0.68, 0.45, 0.06
+LEGEND_ROW_IN, PANEL_GAP_IN = 0.2, 0.12
 
 
 def chart_uri(
@@ -33,7 +35,8 @@ def chart_uri(
     legend_columns : int
         Of the legend above each panel.
     """
-    with figure(*size_in) as drawing:
+    with figure(*size_in, layout=None) as drawing:
+        drawing.subplots_adjust(**_margins(chart, size_in, legend_columns))
         grid = drawing.subplots(
             len(chart.panels),
             1,
@@ -53,7 +56,26 @@ def chart_uri(
         last.set_xlim(*chart.x_limits)
         last.set_xlabel(chart.x_label)
         drawing.align_ylabels()
-        return svg_uri(drawing) if detail >= 1 else raster_uri(drawing, RASTER_DPI * max(detail, 0.7))
+        return (
+            svg_uri(drawing) if detail >= 1 else raster_uri(drawing, RASTER_DPI * max(detail, 0.7))
+        )
+
+
+def _margins(chart: Chart, size_in: tuple[float, float], legend_columns: int) -> dict[str, float]:
+    """Return the margins as parts of the figure: room for letters, and for the legend of each panel."""
+    width, height = size_in
+    rows = [
+        -(-sum(line.in_legend for line in panel.lines) // legend_columns) for panel in chart.panels
+    ]
+    between = max(rows[1:], default=0) * LEGEND_ROW_IN + PANEL_GAP_IN
+    mean_panel = height / len(chart.panels)
+    return {
+        "left": LABELS_IN / width,
+        "right": 1 - EDGE_IN / width,
+        "bottom": TICKS_IN / height,
+        "top": 1 - (EDGE_IN + rows[0] * LEGEND_ROW_IN) / height,
+        "hspace": between / mean_panel,
+    }
 
 
 def _draw(ax: Axes, panel: Panel, legend_columns: int) -> None:

@@ -12,6 +12,7 @@ from duchenne.analysis.tables import read_table
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from duchenne.analysis.paths import AnalysisPaths
@@ -49,7 +50,8 @@ class ReportData:
     @property
     def au_backend(self) -> str:
         """What measured the Action Units; empty where unknown."""
-        return str(self.provenance.get("configuration", {}).get("au_backend") or "")
+        configuration = self.provenance.get("configuration", {})
+        return backend_of(configuration)
 
     @classmethod
     def read(cls, paths: AnalysisPaths) -> ReportData:
@@ -73,6 +75,13 @@ class ReportData:
             aoi_visits=_table(paths.table("aoi_visits")),
             provenance=_json(paths.provenance),
         )
+
+
+def backend_of(configuration: Mapping[str, Any]) -> str:
+    """Return what measured Action Units: the recorded stream or the backend; empty where none did."""
+    face = configuration.get("face")
+    used = face.get("backend") if isinstance(face, dict) else None
+    return str(used or configuration.get("au_backend") or "")
 
 
 def _table(path: Path) -> pd.DataFrame | None:

@@ -69,14 +69,14 @@ def stimulus_pictures(stimuli: pd.DataFrame, source: str) -> dict[str, Picture]:
 
 
 def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
-    if not _may_be_shown(row.get("redistributable")):
+    if not may_be_shown(row.get("redistributable")):
         return Picture(None, None, 4 / 3, "not redistributable")
     path, why = stimulus_file(row, folder)
     if path is None:
         return Picture(None, None, 4 / 3, why)
     if text(row.get("kind")) == "audio":
         return Picture(None, None, 4 / 3, "sound")
-    image = _film_frame(path) if text(row.get("kind")) == "video" else _still(path)
+    image = _film_frame(path) if text(row.get("kind")) == "video" else still(path)
     if image is None:
         return Picture(None, None, 4 / 3, "file cannot be shown")
     thumbnail = image.copy()
@@ -88,13 +88,14 @@ def _picture(row: Mapping[str, Any], folder: Path | None) -> Picture:
     )
 
 
-def _may_be_shown(redistributable: Any) -> bool:
+def may_be_shown(redistributable: Any) -> bool:
     """Return whether a report, which is passed on, may hold the stimulus; unless denied, it may."""
     given = text(redistributable)
     return given is None or given.strip().lower() not in {"false", "0", "0.0", "no"}
 
 
-def _still(path: Path) -> Image | None:
+def still(path: Path) -> Image | None:
+    """Return a picture file as pixels; None where it cannot be read."""
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from duchenne.analysis.codebooks import CATEGORIES, REFERENCES
+from duchenne.analysis.privacy.words import shown_notes
 from duchenne.analysis.quality import overall_grade
 from duchenne.analysis.reports.alignment import alignment_table, alignments
 from duchenne.analysis.reports.areas import area_rows, margin_said
+from duchenne.analysis.reports.bands import band_said
 from duchenne.analysis.reports.cards import StimulusCard, stimulus_cards
+from duchenne.analysis.reports.charts import MOST_POINTS
+from duchenne.analysis.reports.charts_live import charts_json, plotly_script
 from duchenne.analysis.reports.data import ReportData
 from duchenne.analysis.reports.gaze_figures import (
+    detail_of,
     main_sequence_uri,
     pupil_course_uri,
     scarf_uri,
 )
 from duchenne.analysis.reports.pictures import stimulus_pictures
-from duchenne.analysis.reports.style import (
-    CATEGORY_COLOURS,
-    FONT_STACK,
-    GRADE_COLOURS,
-    GRADE_SIGNS,
-    category_colour,
-)
+from duchenne.analysis.reports.rendering import Fact, render
+from duchenne.analysis.reports.style import CATEGORY_COLOURS, category_colour
 from duchenne.analysis.reports.timeline import timeline_uri
 from duchenne.analysis.reports.words import amount, clock, percent
 from duchenne.analysis.tables import replacing
@@ -44,20 +43,16 @@ NOTE = (
     "describes what the face did, not what the person felt. For research use; not for inferring the "
     "emotions of employees or students, and no diagnosis."
 )
+LEAST_POINTS = 120
+"""Points of a curve in a report of very many presentations."""
 _STREAM_WORDS = {
     "Gaze": "Gaze",
     "VideoCompressed": "Face video",
+    "ActionUnits": "Action Units",
+    "Affect": "Affect",
     "Markers": "Markers",
     "StimulusFrames": "Shown frames",
 }
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A heading and what it says, in the head of the report."""
-
-    name: str
-    value: str
 
 
 def write_session_report(
@@ -111,7 +106,15 @@ def session_report(
         cards.append(card)
         tell("report", 1 + len(cards), total)
     certificates = recording.certificate
-    html = _template().render(
+    charts = {f"p{i}": card.chart for i, card in enumerate(cards, 1) if card.chart is not None}
+    most = max(round(MOST_POINTS * detail_of(len(cards))), LEAST_POINTS)
+    html = render(
+        "session.html",
+        charts=charts_json(charts, most_points=most),
+        plotly=plotly_script() if charts else None,
+        bands=band_said(data.au_backend) if data.au is not None else "",
+        categories=list(dict.fromkeys(card.category for card in cards)),
+        backend=data.au_backend if data.au is not None else "",
         title=f"sub-{recording.participant} ses-{recording.session} run-{recording.run}",
         recording=recording,
         facts=_facts(recording, data),
@@ -129,28 +132,12 @@ def session_report(
         alignments=alignments(certificates),
         alignment_table=alignment_table(certificates),
         note=NOTE,
-        notes=data.provenance.get("notes", []),
+        notes=shown_notes(recording, data.provenance.get("notes", [])),
         provenance=data.provenance,
         reference=_reference(data),
-        font=FONT_STACK,
-        grade_colours=GRADE_COLOURS,
-        grade_signs=GRADE_SIGNS,
     )
     tell("report", total, total)
-    return str(html)
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=PackageLoader("duchenne.analysis.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("session.html")
+    return html
 
 
 def _facts(recording: Recording, data: ReportData) -> list[Fact]:

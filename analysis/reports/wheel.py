@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from duchenne.analysis.face.smoothing import smooth
+from duchenne.analysis.reports.colours import on_scale
 from duchenne.analysis.reports.style import BLUE, FONT_STACK, INK, LINE, MUTED
 from duchenne.analysis.values import number
 
@@ -90,6 +92,15 @@ def wheel_said(frames: pd.DataFrame | None, row: Mapping[str, Any]) -> str:
     return "Valence and arousal: " + "; ".join(said)
 
 
+def wheel_caption(frames: pd.DataFrame | None) -> str:
+    """Return what is drawn in the wheel's blue, in words."""
+    if _track(frames) is not None:
+        return "Blue: the expression from its start (open dot) to its end (full dot)"
+    if _valence_range(frames) is not None:
+        return "Blue: valence of the expression, middle and 90 % of the time; its arousal was not measured"
+    return "The expression was not measured"
+
+
 def _track(frames: pd.DataFrame | None) -> Floats | None:
     """Return the smoothed course, shape (n, 2); None unless both were measured in five frames."""
     if frames is None or "expr_arousal" not in frames or not len(frames):
@@ -105,7 +116,7 @@ def _track(frames: pd.DataFrame | None) -> Floats | None:
     if len(both) < 5:
         return None
     chosen = np.unique(np.linspace(0, len(both) - 1, _POINTS).round().astype(int))
-    return np.clip(both[chosen], -1, 1)
+    return np.asarray(np.clip(both[chosen], -1, 1))
 
 
 def _valence_range(frames: pd.DataFrame | None) -> tuple[float, float, float] | None:
@@ -163,11 +174,11 @@ def _ground() -> str:
 def _path(track: Floats) -> str:
     places = [_at(v, a) for v, a in track]
     parts = []
-    for i, ((x0, y0), (x1, y1)) in enumerate(zip(places[:-1], places[1:], strict=True)):
-        share = (i + 1) / (len(places) - 1)
+    for i, ((x0, y0), (x1, y1)) in enumerate(pairwise(places)):
+        colour = on_scale(0.3 + 0.7 * (i + 1) / (len(places) - 1), BLUE, strongest=1.0)
         parts.append(
-            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{BLUE}" '
-            f'stroke-width="2.4" stroke-linecap="round" opacity="{0.25 + 0.75 * share:.2f}"/>'
+            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}" '
+            'stroke-width="2.4" stroke-linecap="round"/>'
         )
     x0, y0 = places[0]
     x1, y1 = places[-1]

@@ -16,7 +16,7 @@ def amount(value: float, unit: str = "", decimals: int = 2) -> str:
         rounded = rounded.lstrip("-")
     if not unit:
         return rounded.replace("-", "−")
-    space = "" if unit in {"°", "%"} else " "
+    space = "" if unit == "°" else " "
     return f"{rounded}{space}{unit}".replace("-", "−")
 
 

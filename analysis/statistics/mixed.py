@@ -13,15 +13,17 @@ Christensen (2017, Journal of Statistical Software 82(13)).
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg, optimize, stats
 
+from duchenne.analysis.statistics.derivatives import gradient, hessian
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -31,9 +33,13 @@ __all__ = ["Estimate", "MixedModel", "RandomEffect", "fit", "slope_model"]
 
 # A standard deviation, as a fraction of the residual's, below which a random effect counts as none.
 NOTHING = 1e-4
-# Relative step of the numerical derivatives that give the degrees of freedom.
-STEP = 1e-3
 LARGEST_RATIO = 1e3
+AGAIN = 0.3
+_FINE = (0.0, 0.12, 0.25, 0.45, 0.8, 1.5, 3.0)
+_MEDIUM = (0.0, 0.2, 0.45, 1.0, 2.5)
+_COARSE = (0.0, 0.3, 1.0)
+GRID = {0: (), 1: _FINE, 2: _FINE, 3: _FINE, 4: _MEDIUM, 5: _COARSE}
+"""Ratios that `MixedModel.t_of_many` tries, by the number of random effects."""
 
 
 @dataclass(frozen=True)
@@ -164,22 +170,29 @@ class MixedModel:
             ci_high=value + margin,
         )
 
-    def t_of(self, y: FloatArray, name: str, start: FloatArray) -> float:
-        """Return t of a fixed effect when the same model is fitted to another measure.
+    def t_of_many(self, ys: FloatArray, name: str) -> FloatArray:
+        """Return t of a fixed effect when the same model is fitted to other measures.
+
+        The spread of the random effects is searched on a grid (`GRID`), the same for all measures: coarser
+        than `fit`, but equally coarse for each of them, which is what a permutation test needs.
 
         Parameters
         ----------
-        y : (n,) float64
-            The other measure.
+        ys : (n, n_measures) float64
+            One measure per column.
         name : str
             The fixed effect.
-        start : (n_random,) float64
-            Where the search for the random effects' spread begins, as ratios to the residual's.
+
+        Returns
+        -------
+        (n_measures,) float64
         """
-        profile = self._profile.of(y)
-        coefficients, covariance, _ = profile.solution(profile.best((start,)))
-        i = self.names.index(name)
-        return float(coefficients[i] / np.sqrt(covariance[i, i]))
+        return self._profile.t_on_grid(ys, self.names.index(name))
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether some random effect was estimated to be nothing."""
+        return bool(np.any(self._ratios == 0))
 
 
 def slope_model(
@@ -290,11 +303,27 @@ class _Profile:
         self.zz, self.zx, self.zy = z.T @ z, z.T @ x, z.T @ y
         self.xx, self.xy, self.yy = x.T @ x, x.T @ y, float(y @ y)
 
-    def of(self, y: FloatArray) -> _Profile:
-        """Return the profile of the same design with another measure: (n,) float64."""
-        other = copy(self)
-        other.zy, other.xy, other.yy = self._z.T @ y, self._x.T @ y, float(y @ y)
-        return other
+    def t_on_grid(self, ys: FloatArray, index: int) -> FloatArray:
+        """Return t of a fixed effect for many measures, the columns of `ys`; see `MixedModel.t_of_many`."""
+        zy, xy, yy = self._z.T @ ys, self._x.T @ ys, (ys**2).sum(axis=0)
+        free = self.n - self.k
+        least = np.full(ys.shape[1], np.inf)
+        t = np.zeros(ys.shape[1])
+        for point in product(GRID[min(self.n_effects, 5)], repeat=self.n_effects):
+            scale = np.asarray(point)[self.effect]
+            lower = np.linalg.cholesky(scale[:, None] * self.zz * scale + np.eye(len(scale)))
+            inverse = linalg.solve_triangular(lower, np.diag(scale), lower=True, check_finite=False)
+            rzx, cu = inverse @ self.zx, inverse @ zy
+            rx = np.linalg.cholesky(self.xx - rzx.T @ rzx)
+            cb = np.linalg.solve(rx, xy - rzx.T @ cu)
+            rss = np.maximum(yy - (cu**2).sum(axis=0) - (cb**2).sum(axis=0), 1e-300)
+            constant = 2 * (np.log(np.diag(lower)).sum() + np.log(np.diag(rx)).sum())
+            deviance = constant + free * np.log(rss)
+            better = deviance < least
+            half = np.linalg.inv(rx).T[index]  # β = R⁻ᵀ cb, and its variance is |row of R⁻ᵀ|² σ²
+            value = half @ cb / np.sqrt(half @ half * rss / free)
+            least, t = np.where(better, deviance, least), np.where(better, value, t)
+        return t
 
     def _reduced(self, ratios: FloatArray) -> tuple[float, FloatArray, FloatArray, float]:
         """Return log |L|, the factor of X'V⁻¹X, the coefficients and the residual sum of squares."""
@@ -332,20 +361,29 @@ class _Profile:
         inverse = linalg.cho_solve((rx, True), np.eye(self.k))
         return beta, inverse * residual**2, residual
 
-    def best(self, starts: Sequence[FloatArray | float] = (1.0, 0.2)) -> FloatArray:
-        """Return the ratios with the least deviance; 0 for an effect of which there is no sign."""
-        bounds = [(0.0, LARGEST_RATIO)] * self.n_effects
-        found = [
-            optimize.minimize(
-                self.deviance,
-                np.broadcast_to(start, (self.n_effects,)),
-                method="L-BFGS-B",
-                bounds=bounds,
+    def best(self, starts: Sequence[FloatArray | float] = (0.5,)) -> FloatArray:
+        """Return the ratios with the least deviance; 0 for an effect of which there is no sign.
+
+        At 0 the deviance is flat along an effect's spread, so that a search can stay there although there is
+        less elsewhere: it is tried again from there with the effects at 0 set to `AGAIN`.
+        """
+        found = min((self._search(start) for start in starts), key=lambda one: one[0])
+        none = found[1] < NOTHING
+        if none.any():
+            found = min(
+                found, self._search(np.where(none, AGAIN, found[1])), key=lambda one: one[0]
             )
-            for start in starts
-        ]
-        ratios = np.asarray(min(found, key=lambda result: result.fun).x, np.float64)
-        return np.where(ratios < NOTHING, 0.0, ratios)
+        return np.where(found[1] < NOTHING, 0.0, found[1])
+
+    def _search(self, start: FloatArray | float) -> tuple[float, FloatArray]:
+        """Return the least deviance found from a start, and its ratios."""
+        result = optimize.minimize(
+            self.deviance,
+            np.broadcast_to(start, (self.n_effects,)),
+            method="L-BFGS-B",
+            bounds=[(0.0, LARGEST_RATIO)] * self.n_effects,
+        )
+        return float(result.fun), np.asarray(result.x, np.float64)
 
     def variance(self, row: FloatArray, spread: FloatArray) -> float:
         """Return the variance of a sum of fixed effects at standard deviations."""
@@ -370,11 +408,11 @@ class _Profile:
             return moved
 
         start = spread[free]
-        hessian = _hessian(lambda v: self.full_deviance(at(v)), start)
-        gradient = _gradient(lambda v: self.variance(row, at(v)), start)
-        values, vectors = np.linalg.eigh(hessian)
+        second = hessian(lambda v: self.full_deviance(at(v)), start)
+        first = gradient(lambda v: self.variance(row, at(v)), start)
+        values, vectors = np.linalg.eigh(second)
         kept = values > 1e-8 * values.max()
-        along = vectors[:, kept].T @ gradient
+        along = vectors[:, kept].T @ first
         spread_of_variance = 2 * float(np.sum(along**2 / values[kept]))
         variance = self.variance(row, spread)
         if spread_of_variance <= 0:
@@ -388,33 +426,3 @@ def _varies_within(x: FloatArray, level: NDArray[np.int64]) -> bool:
     for one in range(int(level.max()) + 1):
         several += np.ptp(x[level == one]) > 0
     return several >= 2
-
-
-def _gradient(function: Callable[[FloatArray], float], at: FloatArray) -> FloatArray:
-    result = np.empty(len(at))
-    for i, step in enumerate(np.abs(at) * STEP):
-        shift = np.zeros(len(at))
-        shift[i] = step
-        result[i] = (function(at + shift) - function(at - shift)) / (2 * step)
-    return result
-
-
-def _hessian(function: Callable[[FloatArray], float], at: FloatArray) -> FloatArray:
-    n, steps = len(at), np.abs(at) * STEP * 10
-    middle = function(at)
-    result = np.empty((n, n))
-    for i in range(n):
-        for j in range(i + 1):
-            a, b = np.zeros(n), np.zeros(n)
-            a[i], b[j] = steps[i], steps[j]
-            if i == j:
-                second = (function(at + a) - 2 * middle + function(at - a)) / steps[i] ** 2
-            else:
-                second = (
-                    function(at + a + b)
-                    - function(at + a - b)
-                    - function(at - a + b)
-                    + function(at - a - b)
-                ) / (4 * steps[i] * steps[j])
-            result[i, j] = result[j, i] = second
-    return result

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "cluster_test", "permutation_p"]
 
+AT_ONCE = 1000
+"""Permuted data sets that are held in memory together."""
+
 
 def permutation_p(
     model: MixedModel,
@@ -31,8 +34,8 @@ def permutation_p(
 
     The model without the effect is fitted; its residuals are freed of their correlations by the
     Cholesky factor of their covariance, permuted, and given their correlations back (Lee & Braun 2012,
-    Biometrics 68(2)). Each permuted data set is fitted anew, so that the uncertainty of the random
-    effects' spread is part of the reference distribution of t.
+    Biometrics 68(2)). The spread of the random effects is searched anew for each permuted data set
+    (`MixedModel.t_of_many`), so that its uncertainty is part of the reference distribution of t.
 
     Parameters
     ----------
@@ -61,14 +64,15 @@ def permutation_p(
     mean = np.column_stack(list(others.values())) @ null.coefficients
     free = np.linalg.solve(factor, design.y - mean)
     rng = np.random.default_rng(seed)
-    start = spread / residual
-    found = abs(model.t_of(design.y, name, start))
+    found = abs(float(model.t_of_many(design.y[:, None], name)[0]))
     beyond = 0
-    for done in range(n):
-        y = mean + factor @ rng.permutation(free)
-        beyond += abs(model.t_of(y, name, start)) >= found - 1e-12
+    for first in range(0, n, AT_ONCE):
+        several = min(AT_ONCE, n - first)
+        drawn = rng.permuted(np.repeat(free[:, None], several, axis=1), axis=0)
+        t = model.t_of_many(mean[:, None] + factor @ drawn, name)
+        beyond += int(np.sum(np.abs(t) >= found - 1e-9))
         if progress is not None:
-            progress(done + 1)
+            progress(first + several)
     return (beyond + 1) / (n + 1)
 
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import duchenne.recorder.sources
 from duchenne.analysis.cli import app, print_summary_table
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths
+from duchenne.analysis.provenance import sha256_of
 from duchenne.analysis.session import analyze_session
 from duchenne.analysis.study import analyze_study
 from duchenne.analysis.tables import read_table
@@ -72,11 +73,17 @@ def test_all_results_lie_in_the_derivatives_of_the_study(
     session, paths = analysed
     folder = session.parents[3] / "derivatives" / "duchenne" / "sub-P01" / "ses-01"
     stem = "sub-P01_ses-01_task-test_run-01"
-    tables = ("events", "fixations", "saccades", "blinks", "au", "au_events", "summary", "quality")
+    tables = (
+        "events", "fixations", "saccades", "blinks", "au", "au_events", "reactions", "summary", "quality",
+    )  # fmt: skip
     expected = {f"{stem}_{name}{suffix}" for name in tables for suffix in (".tsv", ".json")}
     expected |= {
-        f"{stem}_{rest}" for rest in ("gaze.parquet", "gaze.json", "report.html", "provenance.json")
-    }
+        f"{stem}_{rest}"
+        for rest in (
+            "gaze.parquet", "gaze.json", "windows.parquet", "windows.json", "report.html",
+            "provenance.json",
+        )
+    } | {".measured"}  # fmt: skip
     assert {path.name for path in folder.iterdir()} == expected
     assert paths.folder == folder.resolve()
     assert [note for note in paths.notes if not note.startswith("Pupil: ")] == []
@@ -121,7 +128,6 @@ def test_the_report_needs_no_network_and_tells_no_secrets(
 def test_the_report_shows_the_stimulus_that_was_shown_and_no_other(tmp_path: Path) -> None:
     from PIL import Image
 
-    from duchenne.analysis.provenance import sha256_of
     from duchenne.analysis.reports.pictures import stimulus_pictures
 
     for name, colour in (("calm", "green"), ("loud", "red")):
@@ -142,6 +148,12 @@ def test_provenance_says_with_what(analysed: tuple[Path, AnalysisPaths]) -> None
     text = analysed[1].provenance.read_text(encoding="utf-8")
     found = json.loads(text)
     assert found["configuration"]["au_backend"] == "geometry"
+    assert found["configuration"]["exclusion_rules"]["min_gaze_valid_fraction"] == 0.5
+    assert set(found["keys"]) == {"measurement", "summary"}
+    assert len(found["models"]["sha256"]) == 64
+    assert len(found["stimuli"]["sha256"]) == 64
+    summary = found["tables"][analysed[1].summary.name]
+    assert summary["sha256"] == sha256_of(analysed[1].summary)
     assert found["configuration"]["neutral_intervals_s"] == [[0.5, 2.5]]
     assert found["session"]["file"] == analysed[0].name
     assert len(found["session"]["sha256"]) == 64
@@ -227,11 +239,12 @@ def test_an_empty_study_says_what_a_study_holds(tmp_path: Path) -> None:
 def test_a_failed_analysis_leaves_the_results_before_it(tmp_path: Path) -> None:
     session = constructed_session(tmp_path / "s.h5")
     paths = analyze_session(session, report=False)
-    before = {p.name: p.read_bytes() for p in paths.folder.iterdir()}
+    before = {p.name: p.read_bytes() for p in paths.folder.rglob("*") if p.is_file()}
     session.write_bytes(b"not HDF5")
     with pytest.raises(DuchenneError):
         analyze_session(session, report=False)
-    assert {p.name: p.read_bytes() for p in paths.folder.iterdir()} == before
+    after = {p.name: p.read_bytes() for p in paths.folder.rglob("*") if p.is_file()}
+    assert after == before
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "foreign.h5", "truncated.h5", "empty"])

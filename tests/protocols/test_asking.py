@@ -34,7 +34,7 @@ ratings:
 blocks:
   - name: before
     steps:
-      - {type: consent, text: You may take part.}
+      - {type: consent, text: You may take part., scopes: {share_video: "May we pass the film on?"}}
       - type: form
         name: about
         fields: {age: {type: number, question: "How old are you?", min: 18, max: 99}}
@@ -86,7 +86,8 @@ def test_a_simulated_participant_answers_everything(tmp_path: Path, unique_name:
         assert presentation.wait(20) == 0
     given = {m["scale"]: m for m in markers if m["event"] == "rating_response"}
     assert list(given) == [
-        "consent", "about.age", "mood.a", "mood.b", "grid", "felt", "thought", "attentive",
+        "consent", "consent.share_video",
+        "about.age", "mood.a", "mood.b", "grid", "felt", "thought", "attentive",
         "consent_after_debriefing",
     ]  # fmt: skip
     assert set(given["grid"]["value"]) == {"valence", "arousal"}
@@ -100,7 +101,7 @@ def test_a_simulated_participant_answers_everything(tmp_path: Path, unique_name:
     answers = answers_of(markers)
     assert 18 <= answers["about"]["age"] <= 99
     assert answers["mood"]["scores"]["both"] == answers["mood"]["a"] + answers["mood"]["b"]
-    assert answers["consent"] == {"answer": "agree"}
+    assert answers["consent"] == {"answer": "agree", "share_video": "agree"}
     assert withdrawal_of(markers) is None
     for name, marker in given.items():
         if name.startswith("consent"):

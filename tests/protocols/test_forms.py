@@ -75,6 +75,10 @@ def test_a_preset_can_be_changed_where_it_is_used():
             "no rating 'stronk'; did you mean 'strong'",
         ),
         ("      - {type: consent, text: x, agree_key: n}\n", "are the same"),
+        (
+            "      - {type: consent, text: x, scopes: {share_vido: y}}\n",
+            "no scope 'share_vido'; did you mean 'share_video'",
+        ),
         (QUESTION + "        scores: {total: [agee]}\n", "'agee', which is not asked"),
         (QUESTION.replace("number", "numbr"), "unknown type 'numbr'; did you mean 'number'"),
     ],
@@ -169,6 +173,12 @@ def test_answers_are_read_from_the_markers():
     ("marker", "expected"),
     [
         (_marker("abort", reason="no consent"), "no consent"),
+        (
+            _marker("rating_response", form="consent", field="analysis", value="decline"),
+            "no consent to the analysis",
+        ),
+        (_marker("rating_response", form="consent", field="analysis", value="agree"), None),
+        (_marker("rating_response", form="consent", field="share_video", value="decline"), None),
         (_marker("abort", reason="participant: stop"), None),
         (_marker("abort", reason="participant: stop and delete"), "participant: stop and delete"),
         (_marker("abort", reason="operator"), None),

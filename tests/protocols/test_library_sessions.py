@@ -108,7 +108,10 @@ def test_questions_were_answered_and_consent_was_given(
         assert recording.withdrawn is None
     assert set(answers) == forms | consents
     assert all(value is not None for form in answers.values() for value in form.values())
-    assert all(answers[consent] == {"answer": "agree"} for consent in consents)
+    assert all(set(answers[consent].values()) == {"agree"} for consent in consents)
+    if "consent" in consents:
+        scopes = {"share_derived", "share_stills", "share_video"}
+        assert set(answers["consent"]) == {"answer"} | scopes
 
 
 def test_calibration_and_drift_check_were_done_with_a_tracker(sessions: dict[str, Path]) -> None:

@@ -47,6 +47,8 @@ def write_session(
     run: str = "01",
     task: str = "test",
     with_start: bool = True,
+    streams: Sequence[tuple[StreamInfo, Any, Any]] = (),
+    protocol_yaml: str = "",
 ) -> Path:
     """Write a sealed session file and return its path.
 
@@ -64,6 +66,8 @@ def write_session(
         Columns of the manifest rows used.
     stimuli_source
         ``bundled``, or the path of the manifest.
+    streams
+        ``(info, times_s, samples (n, channels))`` of any others.
     """
     meta = {
         "participant": participant,
@@ -72,7 +76,7 @@ def write_session(
         "task": task,
         "created_utc": "2026-01-01T00:00:00Z",
         "protocol_name": task,
-        "protocol_yaml": "",
+        "protocol_yaml": protocol_yaml,
         "protocol_hash": "",
         "screen": dict(screen) if screen else None,
         "stimuli_source": stimuli_source,
@@ -106,6 +110,8 @@ def write_session(
                 tuple(Channel(label) for label in labels),
             )
             _add(journal, shown, shown_frames[0], np.asarray(shown_frames[1], dtype=np.float64))
+        for other, times_s, samples in streams:
+            _add(journal, other, times_s, samples)
     return seal(journal_path, path)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tests.analysis.constructed import END_S, STIMULI, constructed_session, markers, trial_fields
 
 from duchenne.analysis.session import analyze_session
@@ -62,7 +64,9 @@ def write_study(study: Path) -> Path:
     """Write the study and analyse its first two sessions."""
     media = study.parent / "media"
     media.mkdir(parents=True)
-    (media / "calm.png").write_bytes(b"picture that may be passed on")
+    told = PngInfo()
+    told.add_text("Author", f"Annabella at {HOST}")
+    Image.new("RGB", (8, 6), (10, 200, 30)).save(media / "calm.png", pnginfo=told)
     (media / "loud.png").write_bytes(b"picture that may not")
     (media / "manifest.tsv").write_text("id\n")
     digests = [

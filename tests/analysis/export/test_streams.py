@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from support.sessions import _add, write_session
 
-from duchenne.analysis.export.base import ExportOptions, Job
-from duchenne.analysis.export.bids import _write_video
+from duchenne.analysis.export.base import ExportOptions, Job, _session
+from duchenne.analysis.export.bids import _place_of_video
 from duchenne.analysis.export.bids_files import BidsName
 from duchenne.analysis.export.bids_streams import write_streams
 from duchenne.analysis.export.private import PrivateNames
+from duchenne.analysis.export.videos import write_videos
 from duchenne.recorder.archive import seal
 from duchenne.recorder.journal import Journal
 from duchenne.recorder.recording import Recording
@@ -76,13 +77,14 @@ def test_video_leaves_only_with_consent_to_share_it(
         frames=(np.arange(10) / 30 + 1, [image.getvalue()] * 10),
     )
     out = tmp_path / "out"
-    job = Job(
-        tmp_path, out, "bids", (), PrivateNames(), ExportOptions(with_video=True), lambda *_: None
-    )
     with Recording.open(file) as recording:
-        _write_video(recording, NAME, job)
-    films = sorted(path.name for path in out.rglob("*.mp4"))
-    assert films == ([f"{NAME.stem}_video.mp4"] if leaves else [])
+        session = _session(file, recording)
+    options = ExportOptions(video="original")
+    job = Job(tmp_path, out, "bids", (session,), PrivateNames(), options, lambda *_: None)
+    write_videos(job, _place_of_video)
+    films = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.mp4"))
+    place = f"sourcedata/{NAME.folder}/{NAME.stem}_video.mp4"
+    assert films == ([place] if leaves else [])
     assert bool(job.notes) != leaves
     for path in out.rglob("*"):
         assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes()

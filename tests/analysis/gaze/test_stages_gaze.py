@@ -11,8 +11,9 @@ from support.synthetic_gaze import make_gaze
 
 from duchenne.analysis.gaze.codebook import FEATURES
 from duchenne.analysis.gaze.geometry import ScreenGeometry
+from duchenne.analysis.presentation_features import gaze_features_of
 from duchenne.analysis.presentations import presentations
-from duchenne.analysis.stages import gaze_features_of, measure_gaze
+from duchenne.analysis.stages import measure_gaze, measure_pupil
 from duchenne.analysis.summary import summarise, summary_codebook
 from duchenne.recorder.recording import Recording
 
@@ -42,7 +43,11 @@ def summary_of(path: Path, rate_hz: float) -> tuple[pd.DataFrame, list[str]]:
         measured = measure_gaze(recording, notes, lambda *_: None)
         assert measured is not None
         table = summarise(
-            shown, recording.stimuli, gaze=gaze_features_of(recording, measured[1], shown, [])
+            shown,
+            recording.stimuli,
+            gaze=gaze_features_of(
+                measured[1], measure_pupil(recording, measured[1], shown, []), shown
+            ),
         )
     return table, notes
 
