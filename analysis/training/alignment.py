@@ -1,8 +1,8 @@
 """Alignments of faces: how a face is brought into the square picture that a system learns from.
 
-Every alignment is a pure function of 68 landmarks; it gives the 2×3 matrix that takes points of the picture to
-points of the aligned square. Points are in pixels, x right and y down, and the outer edge of a picture is at
-0: the middle of its first pixel is at 0.5.
+Every alignment is a pure function of 68 landmarks; it gives the 2×3 matrix that takes points of the picture
+to points of the aligned square. Points are in pixels, x right and y down, and the outer edge of a picture is
+at 0: the middle of its first pixel is at 0.5.
 
 The 68 points are those of the iBUG 300-W scheme: 0–16 jaw from the participant's right ear to the left one,
 17–26 brows, 27–35 nose, 36–47 eyes, 48–67 mouth. The 49 points leave out the jaw and the inner corners of the

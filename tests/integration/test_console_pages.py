@@ -198,6 +198,7 @@ class Operator:
 
     def photographs(self, name: str) -> None:
         if self._pictures is not None:
+            (self._pictures / "numbers.txt").write_text(str(self.story.numbers))
             self.page.wait_for_timeout(600)
             self.page.screenshot(path=str(self._pictures / f"{name}.png"))
 
