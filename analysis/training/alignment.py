@@ -257,7 +257,7 @@ def procrustes(points: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def _unit(vector: FloatArray) -> FloatArray:
-    return vector / np.hypot(*vector)
+    return np.asarray(vector / np.hypot(*vector), np.float64)
 
 
 def _square(turn: FloatArray, middle: FloatArray, side: float, px: int) -> FloatArray:

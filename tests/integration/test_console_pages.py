@@ -53,7 +53,7 @@ blocks:
   - name: main
     steps:
       - {type: instruction, text: Welcome., duration_s: 2}
-      - {type: neutral, text: Look at the cross., duration_s: 8}
+      - {type: neutral, text: Look at the cross., duration_s: 5}
       - {type: trials, select: {ids: [sunset]}, fixation_s: 0.5, duration_s: 3, iti_s: 0.3,
          ratings: [valence]}
 """
@@ -67,12 +67,12 @@ REASON = "a rehearsal without a participant"
 CANVAS_CHANGES = """async (selector) => {
   const canvas = document.querySelector(selector);
   const seen = new Set();
-  const end = performance.now() + 2000;
+  const end = performance.now() + 1200;
   while (performance.now() < end) {
     seen.add(canvas.toDataURL("image/jpeg", 0.5));
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
-  return (seen.size - 1) / 2;
+  return (seen.size - 1) / 1.2;
 }"""
 
 
@@ -198,7 +198,6 @@ class Operator:
 
     def photographs(self, name: str) -> None:
         if self._pictures is not None:
-            (self._pictures / "numbers.txt").write_text(str(self.story.numbers))
             self.page.wait_for_timeout(600)
             self.page.screenshot(path=str(self._pictures / f"{name}.png"))
 

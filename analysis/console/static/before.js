@@ -103,8 +103,8 @@ async function checkNow() {
     showCheck({ ok: false, error: "Choose a participant and a session.", field: null });
     return;
   }
-  const question = { participant: form.participant, session: form.session, protocol: form.protocol };
-  if (form.pilot) question.pilot = "true";
+  const { participant, session, protocol } = form;
+  const question = { participant, session, protocol, pilot: String(form.pilot) };
   if (form.run) question.run = form.run;
   try {
     showCheck(await get("/api/participants/check", question));

@@ -157,7 +157,7 @@ def test_points_of_the_mesh() -> None:
     np.testing.assert_allclose(points[0, 30], mesh[0, 4, :2])
     assert np.isnan(points[1]).all()
     # No point is used for two landmarks but where the jaw is spaced between two of the mesh's.
-    shared = [p for p in np.unique(MESH_PAIRS) if np.any(MESH_PAIRS == p, axis=1).sum() > 1]
+    shared = [p for p in np.unique(MESH_PAIRS) if np.isin(MESH_PAIRS, p).any(axis=1).sum() > 1]
     assert shared == [132, 361]
     assert len(OF_68_IN_49) == 49
     assert OF_68_IN_49[13] == 30

@@ -1,0 +1,150 @@
+"""AffectNet, in both layouts in which it was given out.
+
+The first (``affectnet-csv``): ``training.csv`` and ``validation.csv`` with ``subDirectory_filePath``,
+``face_x`` …, ``expression``, ``valence``, ``arousal``, and pictures below ``Manually_Annotated_Images``. The
+box of the face tells whom of several people is meant.
+
+The second (``affectnet``): ``train_set/images/0.jpg`` with ``train_set/annotations/0_exp.npy``, ``0_val.npy``
+and ``0_aro.npy``; ``val_set`` likewise.
+
+Classes are 0 neutral, 1 happiness, 2 sadness, 3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; 8 none,
+9 uncertain and 10 no face give no ``expression``. Valence and arousal are -1 to 1, and -2 where missing. No
+subjects are known: each picture counts as a person of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from duchenne.analysis.training.datasets.base import EXPRESSIONS, Picture, dataset
+from duchenne.analysis.training.datasets.files import known, need_columns, part, read_table
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from duchenne.analysis.training.datasets.base import Tell
+
+MISSING = -2.0
+N_CODES = 11
+_LICENCE = "agreement with the University of Denver; research only, no passing on"
+_CITATION = "Mollahosseini, Hasani & Mahoor (2019), AffectNet"
+_TABLES = {"training.csv": "training", "validation.csv": "validation"}
+
+
+@dataset(
+    "affectnet-csv",
+    title="AffectNet (tables)",
+    kind="affect",
+    layout="training.csv, validation.csv and Manually_Annotated_Images/…",
+    known_from="the data set's own description; used by many published programs",
+    licence=_LICENCE,
+    citation=_CITATION,
+)
+def read_affectnet_csv(source: Path, tell: Tell) -> Iterator[Picture]:
+    """Yield every picture with ``expression``, ``valence`` and ``arousal`` as far as they are known."""
+    pictures = part(
+        source,
+        "Manually_Annotated_Images",
+        "Manually_Annotated/Manually_Annotated_Images",
+        "Manually_Annotated",
+    )
+    places = [source, source / "Manually_Annotated_file_lists"]
+    tables = [p / name for p in places for name in _TABLES if (p / name).is_file()]
+    if not tables:
+        raise DuchenneError(f"{source} has no training.csv or validation.csv: is a part missing?")
+    for path in tables:
+        table = need_columns(
+            read_table(path), path, "subdirectory_filepath", "expression", "valence", "arousal"
+        )
+        boxes = [c for c in ("face_x", "face_y", "face_width", "face_height") if c in table]
+        n_missing = 0
+        for row in table.to_dict("records"):
+            where = pictures / str(row["subdirectory_filepath"])
+            found = labels(path, row["expression"], row["valence"], row["arousal"])
+            if not found:
+                continue
+            if not where.is_file():
+                n_missing += 1
+                continue
+            name = str(row["subdirectory_filepath"])
+            yield Picture(where, found, name, _TABLES[path.name], box=_box(row, boxes))
+        if n_missing:
+            tell(f"{path.name}: {n_missing} pictures are missing")
+
+
+@dataset(
+    "affectnet",
+    title="AffectNet (folders)",
+    kind="affect",
+    layout="train_set/images/0.jpg, train_set/annotations/0_exp.npy, 0_val.npy, 0_aro.npy; val_set/…",
+    known_from="the data set's own description; used by many published programs",
+    licence=_LICENCE,
+    citation=_CITATION,
+)
+def read_affectnet(source: Path, tell: Tell) -> Iterator[Picture]:
+    """Yield every picture with ``expression``, ``valence`` and ``arousal`` as far as they are known."""
+    parts = {"train_set": "training", "val_set": "validation"}
+    if not any((source / name).is_dir() for name in parts):
+        raise DuchenneError(
+            f"{source} has no train_set or val_set: is this part of the data missing?"
+        )
+    for name, condition in parts.items():
+        if not (source / name).is_dir():
+            tell(f"there is no {name}")
+            continue
+        pictures = part(source / name, "images")
+        notes = part(source / name, "annotations")
+        stems = sorted(
+            (p.name.removesuffix("_exp.npy") for p in notes.glob("*_exp.npy")),
+            key=lambda stem: (len(stem), stem),
+        )
+        n_missing = 0
+        for stem in stems:
+            where = pictures / f"{stem}.jpg"
+            if not where.is_file():
+                n_missing += 1
+                continue
+            values = [_scalar(notes / f"{stem}_{what}.npy") for what in ("exp", "val", "aro")]
+            found = labels(notes / f"{stem}_exp.npy", *values)
+            if found:
+                yield Picture(where, found, f"{name}/{stem}", condition)
+        if n_missing:
+            tell(f"{name}: {n_missing} pictures are missing")
+
+
+def labels(path: Path, number: Any, valence: Any, arousal: Any) -> dict[str, float]:
+    """Return what is known of a picture.
+
+    Raises
+    ------
+    DuchenneError
+        When a number is none.
+    """
+    try:
+        code, v, a = float(number), float(valence), float(arousal)
+    except (TypeError, ValueError) as error:
+        raise DuchenneError(f"{path}: {number}, {valence}, {arousal} are no numbers.") from error
+    if code not in range(N_CODES):
+        raise DuchenneError(f"{path}: expression is {code:g}, and may be 0 to 10.")
+    found = known({"valence": v, "arousal": a}, (MISSING,))
+    if code < len(EXPRESSIONS):
+        found["expression"] = code
+    return found
+
+
+def _box(row: Any, columns: list[str]) -> tuple[float, float, float, float] | None:
+    if len(columns) < 4:
+        return None
+    left, top, width, height = (float(row[c]) for c in columns)
+    return (left, top, width, height) if width > 0 and height > 0 else None
+
+
+def _scalar(path: Path) -> float:
+    try:
+        return float(np.load(path, allow_pickle=False).item())
+    except (OSError, ValueError) as error:
+        raise DuchenneError(f"{path} is missing or holds no single number.") from error
