@@ -14,7 +14,7 @@ from duchenne.analysis.privacy.encrypt_command import KeyToRead, use_key, warn_o
 from duchenne.stimuli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from duchenne.analysis.paths import AnalysisPaths
     from duchenne.analysis.reproduce import Comparison
@@ -81,7 +81,17 @@ Check = Annotated[
     ),
 ]
 Reports = Annotated[
-    bool, typer.Option("--report/--no-report", help="Draw the reports of the sessions.")
+    bool,
+    typer.Option("--report/--no-report", help="Draw the reports of the sessions and of the study."),
+]
+Exports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--export",
+        metavar="bids | csv | parquet | duckdb",
+        help="Of a study: export it too, to STUDY-FORMAT beside it, in place of an earlier export; may be "
+        "repeated.",
+    ),
 ]
 WriteExclusions = Annotated[
     bool,
@@ -106,6 +116,7 @@ def analyze(
     force: Force = False,
     check: Check = False,
     reports: Reports = True,
+    export: Exports = None,
     write_exclusions: WriteExclusions = False,
     key: KeyToRead = None,
 ) -> None:
@@ -139,8 +150,17 @@ def analyze(
                 report=reports,
                 progress=start,
             )
+            page = _study_report(target, out, result, start) if reports else None
         _tell_study(result, time.monotonic() - begun)
+        if page is not None:
+            typer.echo(f"Report of the study: {page}")
+        for name in export or ():
+            _export(target, name)
+        if result.failed:
+            raise typer.Exit(1)
         return
+    if export:
+        raise UsageError("--export is for a study: name its folder, not a session file.")
     from duchenne.analysis.command_progress import progress_bars  # noqa: PLC0415
     from duchenne.analysis.session import analyze_session  # noqa: PLC0415
 
@@ -190,8 +210,27 @@ def _tell_study(result: StudyResult, seconds: float) -> None:
             typer.echo(f"{what}: {table}")
     if result.summary is not None:
         typer.echo(f"Summary of the study: {result.summary}")
-    if result.failed:
-        raise typer.Exit(1)
+
+
+def _study_report(
+    study: Path, out: Path | None, result: StudyResult, start: Callable[[Path], Any]
+) -> Path | None:
+    if result.summary is None:
+        return None
+    from duchenne.analysis.reports.study import REPORT, write_study_report  # noqa: PLC0415
+
+    return write_study_report(study, out, progress=start(result.summary.with_name(REPORT)))
+
+
+def _export(study: Path, format_name: str) -> None:
+    from duchenne.analysis.export.base import ExportOptions, export_study  # noqa: PLC0415
+
+    folder = study.resolve()
+    out = folder.with_name(f"{folder.name}-{format_name}")
+    found = export_study(study, out, format_name, options=ExportOptions(), replace=True)
+    for note in found.notes:
+        typer.echo(note, err=True)
+    typer.echo(f"Export of {found.n_sessions} sessions: {found.path}")
 
 
 def _check(

@@ -29,6 +29,8 @@ from duchenne.analysis.report_command import report
 from duchenne.analysis.simulation.command import EPILOG as SIMULATE_EPILOG
 from duchenne.analysis.simulation.command import simulate_study
 from duchenne.analysis.training.command import EVALUATE_EXAMPLE, TRAIN_EXAMPLE, evaluate, train
+from duchenne.analysis.training.prepare_command import EPILOG as PREPARE_EPILOG
+from duchenne.analysis.training.prepare_command import prepare
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -145,6 +147,7 @@ app.command(epilog=EXPORT_EPILOG)(export)
 app.command(epilog=REPORT_EPILOG)(report)
 app.command(name="simulate-study", epilog=SIMULATE_EPILOG)(simulate_study)
 app.command(epilog=CONTRASTS_EPILOG)(contrasts)
+app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=TRAIN_EXAMPLE)(train)
 app.command(epilog=EVALUATE_EXAMPLE)(evaluate)
 app.add_typer(models_app, name="models")

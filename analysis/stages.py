@@ -39,6 +39,10 @@ MANY_BLINKS = 5
 OPENNESS = frozenset({"left_openness", "right_openness"})
 
 
+NO_KEY = "No face was measured, the face columns are n/a"
+"""How the note on an encrypted film without its key begins."""
+
+
 def measure_gaze(
     recording: Recording,
     notes: list[str],
@@ -158,7 +162,7 @@ def measure_face(
     try:
         stream.check_key()
     except MissingKeyError as error:
-        notes.append(f"No face was measured, the face columns are n/a: {error}")
+        notes.append(f"{NO_KEY}: {error}")
         return None
     from duchenne.analysis.face.decode import packet_frames  # noqa: PLC0415
     from duchenne.analysis.face.dynamics import DynamicsOptions  # noqa: PLC0415
@@ -172,7 +176,7 @@ def measure_face(
         neutral=neutral,
         n_frames=n_frames,
         progress=lambda done: tell("face", done, n_frames),
-        sound=_sound_level(recording),
+        sound=_sound_level(recording) if scopes_of(recording).analysis_voice else None,
         options=DynamicsOptions(leave_out_speech=leave_out_speech),
     )
     if result.calibration.source != NEUTRAL_PHASE:
@@ -218,9 +222,7 @@ def _recorded_face(
 
 
 def _sound_level(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return times and level in dBFS of the microphone, where its level was recorded and may be used."""
-    if not scopes_of(recording).analysis_voice:
-        return None
+    """Return times and level in dBFS of the microphone, where its level was recorded."""
     for stream in recording.of_type("AudioLevel"):
         if stream.n > 0 and any(channel.label == "rms" for channel in stream.info.channels):
             return stream.times_s, np.asarray(stream.column("rms"), np.float64)

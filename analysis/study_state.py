@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from duchenne.analysis.measurement_store import has_measurement
 from duchenne.analysis.privacy.identity import session_digest
+from duchenne.analysis.stages import NO_KEY
 from duchenne.analysis.study_task import DRAW, MEASURE, NOTHING, SUMMARISE
 from duchenne.analysis.tables import write_json
+from duchenne.recorder.keyring import KeyRing
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -97,12 +99,18 @@ class SessionState:
             return MEASURE
         if keys.get("measurement") != inputs.measurement_key:
             return MEASURE
+        if self._had_no_key() and KeyRing.of_environment() is not None:
+            return MEASURE
         if not self._whole(paths) or keys.get("summary") != inputs.summary_key:
             measured = has_measurement(paths, inputs.measurement_key)
             return SUMMARISE if measured and self._whole(paths, measured=True) else MEASURE
         if self.about.get("exclusions") != inputs.exclusions:
             return SUMMARISE  # the same rules, but locked or changed since: the provenance says so
         return DRAW if report and not paths.report.is_file() else NOTHING
+
+    def _had_no_key(self) -> bool:
+        """Return whether an encrypted film was left out, its key not being at hand."""
+        return any(str(note).startswith(NO_KEY) for note in self.about.get("notes", ()))
 
     def _whole(self, paths: AnalysisPaths, *, measured: bool = False) -> bool:
         """Return whether the tables are there in their size; those of the measurement alone."""

@@ -94,6 +94,23 @@ def from_mesh(mesh: FloatArray) -> FloatArray:
     return np.asarray(mesh[..., MESH_PAIRS, :2].mean(axis=-2), np.float64)
 
 
+def from_49(points: FloatArray) -> FloatArray:
+    """Return 68 landmarks of which 49 are known; A1 and A2 need no others, A3, A4 and crop do.
+
+    Parameters
+    ----------
+    points : (49, 2) float64
+
+    Returns
+    -------
+    (68, 2) float64
+        NaN where the 49 have no point.
+    """
+    known = np.full((68, 2), np.nan)
+    known[list(OF_68_IN_49)] = points
+    return known
+
+
 def eye_centres(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the middle of the right eye and of the left eye, each of its six points."""
     return points[RIGHT_EYE].mean(axis=0), points[LEFT_EYE].mean(axis=0)

@@ -1,4 +1,4 @@
-"""Brings a data set into the shape that trainings read: faces found, aligned and written with their labels."""
+"""Brings a data set into the shape that trainings read: faces found, aligned, written with their labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,19 +20,19 @@ from duchenne.analysis.training.prepared_writer import PreparedWriter
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from duchenne.analysis.face.frames import FaceFrames, Image
     from duchenne.analysis.training.alignment import Alignment
     from duchenne.analysis.training.datasets.base import DatasetEntry, Tell
 
+    _Frame = tuple[int, float, Image | None]
+
 STILLS_AT_ONCE = 64
-# The finder wants faces with some room around them; small pictures are enlarged and given a border.
-_SMALL_PX, _ENLARGED_PX, _BORDER = 160, 256, 0.25
 # Of a picture of several people, what is looked at reaches this share of the box beyond it.
 _BOX_MARGIN = 0.5
-# From one wanted frame to the next, so much time may pass that a face is followed; else it is looked for anew.
+# A face is followed from one wanted frame to the next up to this time; else it is looked for anew.
 _FOLLOWED_S = 0.25
 # A frame counts as the one of a moment from this long before it.
 _EARLY_S = 0.01
@@ -108,7 +108,7 @@ def prepare(
     order: Order,
     *,
     tell: Tell,
-    progress: Callable[[Outcome, int], None] = lambda outcome, total: None,
+    progress: Callable[[Outcome, int], None] | None = None,
 ) -> Outcome:
     """Write a prepared set; go on where the same order was broken off.
 
@@ -131,7 +131,8 @@ def prepare(
         When a part of the data is missing, a label is out of its range, no picture is left, no face is found
         in any, or there is too little space.
     """
-    how = alignment(order.alignment)
+    root = source if source.is_dir() else source.parent
+    place = _Place(alignment(order.alignment), order.px, root)
     found = chosen(pictures(entry, source, tell), order)
     if not found:
         raise DuchenneError(f"no picture of {source} is left: see --only, --every and --limit.")
@@ -144,17 +145,18 @@ def prepare(
         "pictures": len(found),
     }
     parts = list(_parts(found))
-    root = source if source.is_dir() else source.parent
     with PreparedWriter(out, order.px, names, signature) as writer:
         outcome = Outcome(**writer.place.get("outcome", {}))
         first = int(writer.place.get("next", 0))
-        progress(outcome, len(found))
+        if progress is not None:
+            progress(outcome, len(found))
         with FaceTracker(still=True) as still:
             for i, part in enumerate(parts[first:], start=first):
                 before = outcome
                 for faces in _tracked(part, still, tell):
-                    outcome = outcome.plus(_write(faces, part, how, order, writer, root))
-                    progress(outcome, len(found))
+                    outcome = outcome.plus(_write(writer, faces, part, place))
+                    if progress is not None:
+                        progress(outcome, len(found))
                 if outcome.done - before.done != len(part):
                     raise RuntimeError("a picture was lost")
                 writer.keep({"next": i + 1, "outcome": asdict(outcome)})
@@ -209,7 +211,7 @@ def _parts(found: Sequence[Picture]) -> Iterator[list[Picture]]:
 def _tracked(part: list[Picture], still: FaceTracker, tell: Tell) -> Iterator[FaceFrames]:
     """Yield the pictures of a part with their faces, in the order of the part, a few at once."""
     if is_film(part[0].path):
-        with closing(_film_frames(part, tell)) as frames:
+        with closing(cast("Generator[_Frame]", _film_frames(part, tell))) as frames:
             if _is_followed(part):
                 with FaceTracker() as tracker:
                     yield from _batches(tracker, frames)
@@ -220,9 +222,7 @@ def _tracked(part: list[Picture], still: FaceTracker, tell: Tell) -> Iterator[Fa
     yield from _batches(still, stills)
 
 
-def _batches(
-    tracker: FaceTracker, frames: Iterator[tuple[int, float, Image | None]]
-) -> Iterator[FaceFrames]:
+def _batches(tracker: FaceTracker, frames: Iterator[_Frame]) -> Iterator[FaceFrames]:
     for first in frames:
         some = iter((first, *islice(frames, STILLS_AT_ONCE - 1)))
         while len(faces := tracker.track(some, keep_images=True)):
@@ -238,12 +238,12 @@ def _is_followed(part: list[Picture]) -> bool:
     return len(times) > 1 and float(np.median(np.diff(times))) <= _FOLLOWED_S
 
 
-def _film_frames(part: list[Picture], tell: Tell) -> Iterator[tuple[int, float, Image | None]]:
+def _film_frames(part: list[Picture], tell: Tell) -> Iterator[_Frame]:
     """Yield the wanted frames of a film, None where the film has none."""
     path, at = part[0].path, 0
     last_s = 0.0
     try:
-        with closing(_closable(video_frames(path))) as frames:
+        with closing(cast("Generator[_Frame]", video_frames(path))) as frames:
             for index, time_s, image in frames:
                 last_s = time_s
                 while at < len(part) and _is_wanted(part[at], index, time_s):
@@ -257,10 +257,6 @@ def _film_frames(part: list[Picture], tell: Tell) -> Iterator[tuple[int, float, 
         tell(f"{path.name} ends before its labels: {len(part) - at} of {len(part)} have no frame")
     for row in range(at, len(part)):
         yield row, last_s, None
-
-
-def _closable(frames: Iterator[Any]) -> Any:
-    return frames
 
 
 def _is_wanted(picture: Picture, index: int, time_s: float) -> bool:
@@ -282,32 +278,18 @@ def _still(picture: Picture, tell: Tell) -> Image | None:
         rows = slice(max(0, round(top - y)), max(0, round(top + height + y)))
         if image[rows, columns].size:
             image = np.ascontiguousarray(image[rows, columns])
-    return roomy(image)
+    return image
 
 
-def roomy(image: Image) -> Image:
-    """Return a small picture enlarged and with a border, as the finder of faces wants it."""
-    smallest = min(image.shape[:2])
-    if smallest >= _SMALL_PX:
-        return image
-    import cv2  # noqa: PLC0415  (heavy)
-
-    scale = _ENLARGED_PX / smallest
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    border = round(_BORDER * _ENLARGED_PX)
-    return np.asarray(
-        cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE), np.uint8
-    )
+@dataclass(frozen=True)
+class _Place:
+    how: Alignment
+    px: int
+    root: Path
 
 
 def _write(
-    faces: FaceFrames,
-    part: list[Picture],
-    how: Alignment,
-    order: Order,
-    writer: PreparedWriter,
-    root: Path,
+    writer: PreparedWriter, faces: FaceFrames, part: list[Picture], place: _Place
 ) -> Outcome:
     written = without_face = unreadable = 0
     points = from_mesh(faces.landmarks)
@@ -318,13 +300,13 @@ def _write(
         elif not faces.found[i]:
             without_face += 1
         else:
-            matrix = how.matrix(points[i], order.px)
+            matrix = place.how.matrix(points[i], place.px)
             writer.add(
-                warped(image, matrix, order.px, how.fill),
+                warped(image, matrix, place.px, place.how.fill),
                 placed(points[i], matrix),
                 picture.labels,
                 picture.subject,
-                _source(picture, root),
+                _source(picture, place.root),
             )
             written += 1
     return Outcome(written, without_face, unreadable)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.face.frames import FloatArray, Image
 
 PROGRESS = "progress.json"
+_HEADER_BYTES = 128
 
 
 class GrowingArray:
@@ -46,7 +47,7 @@ class GrowingArray:
         if not n_rows:
             self._file.write(self._header())
         row_bytes = math.prod(row_shape) * self._dtype.itemsize
-        self._file.truncate(len(self._header()) + n_rows * row_bytes)
+        self._file.truncate(_HEADER_BYTES + n_rows * row_bytes)
         self._file.seek(0, io.SEEK_END)
 
     def append(self, row: Any) -> None:
@@ -69,17 +70,12 @@ class GrowingArray:
         self._file.close()
 
     def _header(self) -> bytes:
-        # NumPy pads the heading so that a longer first axis fits in its place.
-        held = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            held,
-            {
-                "descr": np.lib.format.dtype_to_descr(self._dtype),
-                "fortran_order": False,
-                "shape": (self._n, *self._shape),
-            },
+        """Return the heading of version 1.0, as long whatever the number of rows is."""
+        text = str(
+            {"descr": self._dtype.str, "fortran_order": False, "shape": (self._n, *self._shape)}
         )
-        return held.getvalue()
+        start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
+        return start + text.ljust(_HEADER_BYTES - 11).encode("latin1") + b"\n"
 
 
 class PreparedWriter:

@@ -23,9 +23,10 @@ from typer.testing import CliRunner
 from duchenne.analysis.cli import app
 from duchenne.analysis.exclusions import Exclusions
 from duchenne.analysis.inputs import inputs_of
-from duchenne.analysis.paths import analysis_paths
+from duchenne.analysis.paths import analysis_paths, session_files
 from duchenne.analysis.provenance import sha256_of
 from duchenne.analysis.settings import AnalysisSettings
+from duchenne.analysis.stages import NO_KEY
 from duchenne.analysis.study import StudyResult, analyze_study
 from duchenne.analysis.study_checks import (
     labels_used_twice,
@@ -33,9 +34,11 @@ from duchenne.analysis.study_checks import (
     unsealed_journals,
 )
 from duchenne.analysis.study_pool import run_in_processes
-from duchenne.analysis.study_task import MEASURE, SessionTask
+from duchenne.analysis.study_state import SessionState
+from duchenne.analysis.study_task import MEASURE, NOTHING, SessionTask
 from duchenne.analysis.tables import read_table
 from duchenne.analysis.window_plan import DEFAULT_PLAN
+from duchenne.recorder.keyring import KeyRing
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -164,6 +167,25 @@ def test_other_rules_and_windows_measure_nothing_again(tmp_path: Path) -> None:
     for place in (paths.provenance, derivatives(tmp_path) / "provenance.json"):
         locked = json.loads(place.read_text())["exclusions"]
         assert len(locked["changes"]) == 1
+
+
+def test_a_film_without_its_key_is_measured_once_the_key_is_there(
+    study: tuple[Path, StudyResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, result = study
+    paths = result.sessions[0]
+    (file,) = [f for f in session_files(folder) if f.name.startswith(paths.stem)]
+    inputs = inputs_of(file, AnalysisSettings(), Exclusions(), DEFAULT_PLAN, study=folder)
+    about = {
+        "keys": {"measurement": inputs.measurement_key, "summary": inputs.summary_key},
+        "exclusions": inputs.exclusions,
+    }
+    left_out = SessionState(about | {"notes": [f"{NO_KEY}: it is encrypted."]})
+    assert left_out.todo(paths, inputs, report=False, force=False) == NOTHING
+    KeyRing(tmp_path / "keys.json").with_key_of("P01").write()
+    monkeypatch.setenv("DUCHENNE_KEY", str(tmp_path / "keys.json"))
+    assert left_out.todo(paths, inputs, report=False, force=False) == MEASURE
+    assert SessionState(about).todo(paths, inputs, report=False, force=False) == NOTHING
 
 
 def test_a_session_that_changed_is_measured_again(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SCALE = 10.0
     title="AFEW-VA",
     kind="affect",
     layout="001/001.json and 001/00000.png",
-    known_from="the data set's own description; used by published programs",
+    known_from="folders from public programs that read it; the keys from general knowledge, not checked",
     licence="agreement with Imperial College London; research only",
     citation="Kossaifi et al. (2017), AFEW-VA database for valence and arousal estimation in-the-wild",
 )

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
     from duchenne.analysis.training.datasets.base import Tell
 
-_PICTURES = ("cropped_aligned", "cropped_aligned_images", "cropped", "images")
-_KNOWN = (
-    "the challenges' descriptions; names of folders differ from year to year, several are tried"
-)
+_PICTURES = ("cropped_aligned", "cropped-aligned", "cropped_aligned_images", "cropped", "images")
+_KNOWN = "public programs that read it; folders above those of the tasks differ from year to year"
 _LICENCE = "agreement with the owners (ABAW); research only, no passing on"
 _CITATION = "Kollias & Zafeiriou (2019), Expression, affect, action unit recognition: Aff-Wild2"
 _Line = dict[str, float]
@@ -99,8 +97,12 @@ def _films(
     line: Callable[[list[str], list[float]], _Line],
     tell: Tell,
 ) -> Iterator[Picture]:
-    notes = source / "annotations"
-    own = part(notes if notes.is_dir() else source, *tasks)
+    below = (p for depth in ("", "*/", "*/*/") for name in tasks for p in source.glob(depth + name))
+    own = next((p for p in below if p.is_dir()), None)
+    if own is None:
+        raise DuchenneError(
+            f"{source} has no {' or '.join(tasks)}: is this part of the data missing?"
+        )
     pictures = part(source, *_PICTURES)
     for fold in folders(own):
         for path in sorted(fold.glob("*.txt")):

@@ -40,7 +40,7 @@ _TABLES = {"training.csv": "training", "validation.csv": "validation"}
     title="AffectNet (tables)",
     kind="affect",
     layout="training.csv, validation.csv and Manually_Annotated_Images/…",
-    known_from="the data set's own description; used by many published programs",
+    known_from="public programs that read it",
     licence=_LICENCE,
     citation=_CITATION,
 )
@@ -81,7 +81,7 @@ def read_affectnet_csv(source: Path, tell: Tell) -> Iterator[Picture]:
     title="AffectNet (folders)",
     kind="affect",
     layout="train_set/images/0.jpg, train_set/annotations/0_exp.npy, 0_val.npy, 0_aro.npy; val_set/…",
-    known_from="the data set's own description; used by many published programs",
+    known_from="public programs that read it",
     licence=_LICENCE,
     citation=_CITATION,
 )

@@ -2,7 +2,8 @@
 
 ``AUCoding/F001_T1.csv`` has the numbers of the Action Units in its first line and then, per frame, the
 frame's number and 0, 1 or 9 (not coded). ``AU-INT/AU06/F001_T1_AU06.csv`` has lines ``frame,intensity``,
-0 to 5 or 9. Frames are pictures such as ``F001/T1/2440.jpg``, filled with zeros or not.
+0 to 5 or 9. Frames are pictures such as ``F001/T1/2440.jpg``, filled with zeros or not. Codes count frames
+from 1; where the pictures of a task begin with 0, picture n is frame n + 1.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from duchenne.analysis.training.datasets.base import Tell
 
 MISSING = (9.0, 99.0, 999.0)
-_OCCURRENCE = ("AUCoding", "AU_OCC", "AUCoding/AU_OCC", "AU-OCC")
+_OCCURRENCE = ("AUCoding/AU_OCC", "AU_OCC", "AU-OCC", "AUCoding")
 _INTENSITY = ("AU-INT", "AU_INT", "AUCoding/AU_INT", "AUCoding/AU-INT")
 _PICTURES = ("BP4D-training", "BP4D-Training", "2D+3D", "Sequences(2D+3D)", "Sequences", "2D", ".")
-_KNOWN = "the data set's own description; used by many published programs"
+_KNOWN = (
+    "public programs that read it; where a folder begins with picture 0, frame 1 is taken to be it"
+)
 _LICENCE = "agreement with Binghamton University; research only, no passing on"
 _CITATION = (
     "Zhang et al. (2014), BP4D-Spontaneous; Zhang et al. (2016), Multimodal spontaneous emotion corpus "
@@ -111,6 +114,8 @@ def _sequence(
     if not stills:
         tell(f"{person}/{task} has labels, but no pictures")
         return
+    if 0 in stills:
+        stills = {number + 1: path for number, path in stills.items()}
     n_missing = 0
     for frame, row in sorted(rows.items()):
         labels = known(row, MISSING)

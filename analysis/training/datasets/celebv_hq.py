@@ -1,9 +1,9 @@
 """CelebV-HQ: clips of well-known people with the emotion of each clip, or of its stretches.
 
 ``celebvhq_info.json`` has ``clips``: by name ``attributes.emotion`` with ``sep_flag`` and ``labels``: one
-word, or a list of words with ``start_sec`` and ``end_sec`` within the clip. The clips as its own program cuts them
-out are ``<name>.mp4`` anywhere below the folder. A person is known by the film (``ytb_id``) only, so that one
-person may count as several.
+word, or a list of words with ``start_sec`` and ``end_sec`` within the clip. The clips as its own program
+cuts them out are ``<name>.mp4`` anywhere below the folder. A person is known by the film (``ytb_id``) only,
+so that one person may count as several.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     title="CelebV-HQ",
     kind="expression",
     layout="celebvhq_info.json and <clip>.mp4 anywhere below the folder",
-    known_from="the data set's own description",
+    known_from="the page of the data set",
     licence="non-commercial research only; films belong to their makers",
     citation="Zhu et al. (2022), CelebV-HQ: a large-scale video facial attributes dataset",
 )

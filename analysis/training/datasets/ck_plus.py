@@ -17,7 +17,7 @@ from duchenne.analysis.training.datasets.files import (
     folders,
     images,
     part,
-    read_numbers,
+    read_lines,
     unit_of,
 )
 from duchenne.stimuli.errors import DuchenneError
@@ -49,7 +49,7 @@ EMOTIONS = (
     title="CK+",
     kind="mixed",
     layout="cohn-kanade-images/S005/001/S005_001_00000011.png, FACS/…_facs.txt, Emotion/…_emotion.txt",
-    known_from="the data set's own description; used by many published programs",
+    known_from="public programs that read it",
     licence="agreement with the University of Pittsburgh; research only",
     citation="Lucey et al. (2010), The extended Cohn-Kanade dataset (CK+)",
 )
@@ -83,12 +83,12 @@ def read_ck_plus(source: Path, tell: Tell) -> Iterator[Picture]:
 
 
 def _units(path: Path) -> set[int]:
-    return {int(row[0]) for row in read_numbers(path, sep=r"\s+").itertuples(index=False)}
+    return {int(row[0]) for row in read_lines(path)}
 
 
 def _emotion(path: Path) -> float:
-    table = read_numbers(path, sep=r"\s+")
-    number = float(table.to_numpy().flat[0]) if table.size else -1.0
+    rows = read_lines(path)
+    number = rows[0][0] if rows else -1.0
     if number not in range(len(EMOTIONS)):
         raise DuchenneError(f"{path}: the emotion is {number:g}, and may be 0 to 7.")
     found = expression(EMOTIONS[int(number)])

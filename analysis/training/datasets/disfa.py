@@ -43,7 +43,7 @@ _FILMS = (
     title="DISFA",
     kind="intensity",
     layout="ActionUnit_Labels/SN001/SN001_au1.txt and Videos_LeftCamera/LeftVideoSN001_comp.avi",
-    known_from="the data set's own description; used by many published programs",
+    known_from="public programs that read it",
     licence="agreement with the University of Denver; research only, no passing on",
     citation="Mavadati et al. (2013), DISFA: a spontaneous facial action intensity database",
 )

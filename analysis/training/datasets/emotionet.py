@@ -28,7 +28,7 @@ MISSING = (999.0, 9.0, -1.0)
     title="EmotioNet or another list of Action Units",
     kind="occurrence",
     layout="a CSV with URL (or file) and AU 1 … AU 60, and the pictures below the folder",
-    known_from="the challenge's description; names of columns vary, so that any spelling of AU is taken",
+    known_from="general knowledge, not checked; any spelling of AU in the headings is taken",
     licence="agreement with Ohio State University; research only; pictures belong to their owners",
     citation="Benitez-Quiroz, Srinivasan & Martinez (2016), EmotioNet",
 )

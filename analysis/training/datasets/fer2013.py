@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIDE_PX = 48
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-_KNOWN = "the data set's own description; used by many published programs"
+_KNOWN = "public programs that read it"
 
 
 @dataset(
@@ -84,19 +84,18 @@ def _table(source: Path) -> tuple[Path, pd.DataFrame]:
 
 def _picture(path: Path, table: pd.DataFrame, row: int, found: int) -> Picture:
     name = f"row{row:05d}"
-    pixels = str(table["pixels"].iat[row])
     return Picture(
         path / name,
         {"expression": float(found)},
         name,
         str(table["usage"].iat[row]),
-        load=partial(_image, pixels, f"{path}, row {row + 2}"),
+        load=partial(_image, table["pixels"], row, path),
     )
 
 
-def _image(pixels: str, where: str) -> Image:
-    values = np.array(pixels.split(), np.int64)
+def _image(pixels: pd.Series, row: int, path: Path) -> Image:
+    values = np.array(str(pixels.iat[row]).split(), np.int64)
     if len(values) != SIDE_PX**2 or values.min() < 0 or values.max() > 255:
-        raise DuchenneError(f"{where} holds no picture of 48 by 48 grey values.")
+        raise DuchenneError(f"{path}, row {row + 2} holds no picture of 48 by 48 grey values.")
     grey = values.astype(np.uint8).reshape(SIDE_PX, SIDE_PX)
     return np.repeat(grey[:, :, None], 3, axis=2)

@@ -35,7 +35,7 @@ _CITATION = "Valstar et al. (2017), FERA 2017: addressing head pose in the third
     title="FERA 2015 (BP4D part)",
     kind="occurrence",
     layout="AUCoding/F001_T1.csv and BP4D-training/F001/T1/2440.jpg",
-    known_from="public programs that read it; the SEMAINE part is not read",
+    known_from="as BP4D; the SEMAINE part is not read",
     licence="agreement with the organisers and Binghamton University; research only",
     citation="Valstar et al. (2015), FERA 2015: second facial expression recognition challenge",
 )

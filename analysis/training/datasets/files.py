@@ -118,6 +118,21 @@ def read_numbers(path: Path, **how: Any) -> pd.DataFrame:
         raise DuchenneError(f"{path} holds something that is no number: {error}") from error
 
 
+def read_lines(path: Path) -> list[list[float]]:
+    """Read the numbers of each line of a small text file, separated by blanks.
+
+    Raises
+    ------
+    DuchenneError
+        When it is missing or holds something else.
+    """
+    try:
+        lines = [line.split() for line in path.read_text("utf-8").splitlines()]
+        return [[float(word) for word in words] for words in lines if words]
+    except (OSError, ValueError) as error:
+        raise DuchenneError(f"{path} holds something that is no number: {error}") from error
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 

@@ -51,7 +51,7 @@ def read_folder(source: Path, tell: Tell) -> Iterator[Picture]:
         raise DuchenneError(
             f"{path} has no column of labels: AU01 …, expression, valence, arousal, dominance."
         )
-    table = need_columns_as_they_are(table, path)
+    table = _with_plain_headings(table, path)
     gone: set[str] = set()
     rows = table.to_dict("records")
     order = {name: i for i, name in enumerate(dict.fromkeys(row["file"] for row in rows))}
@@ -80,7 +80,7 @@ def read_folder(source: Path, tell: Tell) -> Iterator[Picture]:
         tell(f"{len(gone)} files of {path.name} are not there, such as {min(gone)}")
 
 
-def need_columns_as_they_are(table: Any, path: Path) -> Any:
+def _with_plain_headings(table: Any, path: Path) -> Any:
     """Return the table with the headings that are no Action Units in lower case."""
     lower = {c: c.strip().lower() for c in map(str, table.columns) if not c.startswith("AU")}
     table = table.rename(columns=lower)

@@ -45,7 +45,7 @@ def read_faces_by_person(source: Path, tell: Tell) -> Iterator[Picture]:
     title="CelebA",
     kind="none",
     layout="img_align_celeba/000001.jpg and identity_CelebA.txt",
-    known_from="the data set's own description",
+    known_from="general knowledge, not checked",
     licence="non-commercial research only",
     citation="Liu et al. (2015), Deep learning face attributes in the wild",
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     title="MEAD",
     kind="expression",
     layout="M003/video/front/happy/level_1/001.mp4",
-    known_from="the project's page; public programs that read it",
+    known_from="public programs that read it",
     licence="terms of the project's page; research only",
     citation="Wang et al. (2020), MEAD: a large-scale audio-visual dataset for emotional talking-face",
 )

@@ -1,7 +1,8 @@
 """Micro-expressions: CASME II and SAMM. The onset is taken as neutral, the apex with its Action Units.
 
 CASME II: ``CASME2-coding-20140508.xlsx`` with Subject, Filename, OnsetFrame, ApexFrame, OffsetFrame,
-Action Units, Estimated Emotion; pictures ``CASME2-RAW/sub01/EP02_01f/img46.jpg`` (or ``Cropped``).
+Action Units, Estimated Emotion; pictures ``CASME2-RAW/sub01/EP02_01f/img46.jpg`` (preferred), or another
+folder of ``sub01`` … such as ``Cropped``.
 SAMM: ``SAMM_Micro_FACS_Codes_v2.xlsx`` with the same under "Onset Frame" …, some lines below the top;
 pictures ``006/006_1_2/006_05562.jpg``. Either table may be saved as CSV.
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from duchenne.analysis.training.datasets.base import Tell
 
-_KNOWN = "the data sets' own tables as public programs read them"
+_KNOWN = "public programs that read it"
 _CODE = re.compile(r"(?:AU)?[LRTB]?\s*(\d+)\s*[A-E]?", re.IGNORECASE)
 
 
@@ -58,7 +59,8 @@ class _Clip(NamedTuple):
 )
 def read_casme2(source: Path, tell: Tell) -> Iterator[Picture]:
     """Yield onset and apex of each clip: Action Units (0 or 1) and ``expression``."""
-    roots = [source / name for name in ("CASME2-RAW", "CASME2_RAW", "Cropped", "CASME2/CASME2-RAW")]
+    found = {p.parent for depth in ("", "*/", "*/*/") for p in source.glob(f"{depth}sub[0-9]*")}
+    roots = sorted(found, key=lambda p: ("RAW" not in p.name.upper(), p))
 
     def stills(clip: _Clip) -> dict[int, Path]:
         number = clip.subject.removeprefix("sub").zfill(2)

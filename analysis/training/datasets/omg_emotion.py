@@ -34,7 +34,7 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surp
     title="OMG-Emotion",
     kind="affect",
     layout="omg_TrainVideos.csv and <video>/<utterance>.mp4 anywhere below the folder",
-    known_from="the challenge's description of its tables; where the films lie is up to who downloads them",
+    known_from="public programs that read its tables; where the films lie is up to who downloads them",
     licence="as the challenge says (research); films belong to their makers",
     citation="Barros et al. (2018), The OMG-Emotion behavior dataset",
 )

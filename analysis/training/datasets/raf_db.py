@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duchenne.analysis.training.datasets.base import Picture, dataset, expression
-from duchenne.analysis.training.datasets.files import part, read_numbers
+from duchenne.analysis.training.datasets.files import part, read_lines
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neu
     title="RAF-DB (basic)",
     kind="expression",
     layout="EmoLabel/list_patition_label.txt and Image/original/train_00001.jpg or Image/aligned/…",
-    known_from="the data set's own description; the file of boxes as public programs read it",
+    known_from="public programs that read it",
     licence="agreement with the owners; research only",
     citation="Li, Deng & Du (2017), Reliable crowdsourcing and deep locality-preserving learning",
 )
@@ -61,5 +61,8 @@ def read_raf_db(source: Path, tell: Tell) -> Iterator[Picture]:
 
 
 def _box(path: Path) -> tuple[float, float, float, float]:
-    left, top, right, bottom = read_numbers(path, sep=r"\s+").to_numpy().ravel()[:4]
-    return float(left), float(top), float(right - left), float(bottom - top)
+    numbers = [number for row in read_lines(path) for number in row]
+    if len(numbers) < 4:
+        raise DuchenneError(f"{path} holds no box (left, top, right, bottom).")
+    left, top, right, bottom = numbers[:4]
+    return left, top, right - left, bottom - top

@@ -15,9 +15,10 @@ from duchenne.analysis.training.datasets.files import (
     folders,
     images,
     part,
-    read_numbers,
+    read_lines,
     unit_of,
 )
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +54,25 @@ def read_unbc(source: Path, tell: Tell) -> Iterator[Picture]:
                     continue
                 labels = _units(codes / name)
                 if (pain / name).is_file():
-                    labels["PSPI"] = float(read_numbers(pain / name, sep=r"\s+").to_numpy().flat[0])
+                    labels["PSPI"] = _first(pain / name)
                 yield Picture(image, labels, person.name, sequence.name, frame)
             if n_missing:
                 tell(f"{person.name}/{sequence.name}: {n_missing} pictures have no labels")
 
 
+def _first(path: Path) -> float:
+    rows = read_lines(path)
+    if not rows:
+        raise DuchenneError(f"{path} is empty.")
+    return rows[0][0]
+
+
 def _units(path: Path) -> dict[str, float]:
     labels = {unit_of(number): 0.0 for number in UNITS}
-    for row in read_numbers(path, sep=r"\s+").itertuples(index=False):
-        number, grade = int(row[0]), float(row[1])
+    for row in read_lines(path):
+        if len(row) < 2:
+            raise DuchenneError(f"{path} has a line without an Action Unit and its grade.")
+        number, grade = int(row[0]), row[1]
         if number not in UNITS:
             continue
         if number == EYES_CLOSED:

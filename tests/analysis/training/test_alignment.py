@@ -15,6 +15,7 @@ from duchenne.analysis.training.alignment import (
     OF_68_IN_49,
     alignment,
     eye_centres,
+    from_49,
     from_mesh,
     placed,
     procrustes,
@@ -162,6 +163,15 @@ def test_points_of_the_mesh() -> None:
     assert len(OF_68_IN_49) == 49
     assert OF_68_IN_49[13] == 30
     assert (OF_68_IN_49[19], OF_68_IN_49[25], OF_68_IN_49[31], OF_68_IN_49[37]) == (36, 42, 48, 54)
+
+
+def test_49_points_are_enough_for_two_alignments() -> None:
+    face = drawn_face()
+    known = from_49(face[list(OF_68_IN_49)])
+    for name in ("A1", "A2"):
+        how = ALIGNMENTS[name]
+        np.testing.assert_array_equal(how.matrix(known, how.px), how.matrix(face, how.px))
+    assert np.isnan(ALIGNMENTS["A3"].matrix(known, 256)).any()
 
 
 def test_mesh_points_are_symmetric() -> None:

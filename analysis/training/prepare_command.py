@@ -1,0 +1,131 @@
+"""The command ``duchenne prepare``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from duchenne.stimuli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from duchenne.analysis.training.prepare import Outcome
+
+EPILOG = "Example: duchenne prepare disfa DISFA --out disfa-a2 --align A2 --every 5"
+_LINES_EVERY_S = 15.0
+_NOTES_SHOWN = 10
+
+
+def prepare(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Data set, such as disfa; `list` names all.")
+    ],
+    source: Annotated[
+        Path | None, typer.Argument(metavar="SOURCE", help="Folder of your copy.")
+    ] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder to make.")] = None,
+    align: Annotated[
+        str, typer.Option(metavar="A1 | A2 | A3 | A4 | crop", help="How faces are brought in.")
+    ] = "A2",
+    px: Annotated[
+        int, typer.Option(help="Side of the pictures; 0 takes the alignment's own.", min=0)
+    ] = 0,
+    every: Annotated[
+        int, typer.Option(help="Of films and sequences, take every N-th frame.", min=1)
+    ] = 1,
+    limit: Annotated[int, typer.Option(help="Take at most N pictures; 0 takes all.", min=0)] = 0,
+    only: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="Only what has this in its subject or condition."),
+    ] = "",
+) -> None:
+    """Find and align the faces of a data set, for `duchenne train`; go on where it was broken off."""
+    if name == "list":
+        _list()
+        return
+    if source is None or out is None:
+        raise UsageError("prepare needs the folder of the data and --out FOLDER.")
+    from duchenne.analysis.training.alignment import alignment
+    from duchenne.analysis.training.datasets.base import dataset_entry
+    from duchenne.analysis.training.prepare import Order
+    from duchenne.analysis.training.prepare import prepare as run
+
+    entry = dataset_entry(name)
+    order = Order(align, px or alignment(align).px, every, limit, only)
+    notes: list[str] = []
+    try:
+        with _progress() as progress:
+            outcome = run(entry, source, out, order, tell=notes.append, progress=progress)
+    finally:
+        for note in notes[:_NOTES_SHOWN]:
+            typer.echo(note, err=True)
+        if len(notes) > _NOTES_SHOWN:
+            typer.echo(f"… and {len(notes) - _NOTES_SHOWN} more of the kind.", err=True)
+    typer.echo(
+        f"{outcome.written} faces written, {outcome.without_face} pictures without a face that was found, "
+        f"{outcome.unreadable} unreadable."
+    )
+    typer.echo(f"Terms of the data: {entry.licence}.")
+    typer.echo(f"Prepared faces: {out}")
+
+
+def _list() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from duchenne.analysis.training.datasets.base import dataset_entries
+
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for heading in ("name", "data set", "labels", "layout"):
+        table.add_column(heading, overflow="fold")
+    for entry in dataset_entries().values():
+        table.add_row(entry.name, entry.title, entry.kind, entry.layout)
+    Console().print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Outcome, int], None]]:
+    """Show a bar with the time that remains; a line now and then where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("reading the labels", total=None)
+        begun_s = told_s = time.monotonic()
+        begun_at: int | None = None
+
+        def tell(outcome: Outcome, total: int) -> None:
+            nonlocal told_s, begun_at
+            begun_at = outcome.done if begun_at is None else begun_at
+            lost = outcome.without_face + outcome.unreadable
+            text = "faces" if not lost else f"faces ({lost} left out)"
+            bar.update(task, description=text, completed=outcome.done, total=total)
+            now_s = time.monotonic()
+            new = outcome.done - begun_at
+            if not console.is_terminal and new and now_s - told_s > _LINES_EVERY_S:
+                told_s = now_s
+                left_min = (now_s - begun_s) / new * (total - outcome.done) / 60
+                typer.echo(f"{outcome.done} of {total} {text}, {left_min:.0f} min left", err=True)
+
+        yield tell
