@@ -24,7 +24,7 @@ demo: $(STAMP)
 
 test: SYSTEM_PACKAGES += $(TEST_PACKAGES)
 test: $(STAMP) $(STAMP310) lint
-	$(if $(PYTHON310),DUCHENNE_PYTHON310=$(VENV310)/bin/python) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(if $(PYTHON310),DUCHENNE_PYTHON310=$(VENV310)/bin/python) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

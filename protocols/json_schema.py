@@ -37,7 +37,10 @@ def protocol_json_schema() -> dict[str, Any]:
     """
     schema = Protocol.model_json_schema(schema_generator=_Generator)
     defs: dict[str, Any] = schema["$defs"]
-    classes = {cls.__name__: cls for cls in _subclasses(Strict)}
+    own = __name__.rpartition(".")[0]
+    classes = {
+        cls.__name__: cls for cls in _subclasses(Strict) if cls.__module__.startswith(own)
+    }  # other parts of the program have strict models too, some of the same name
     _describe(schema, Protocol)
     ratings = Protocol.model_fields["ratings"].get_default(call_default_factory=True)
     schema["properties"]["ratings"]["default"] = {

@@ -38,14 +38,14 @@ def train(
 
     from duchenne.analysis.training.loop import BEST, LAST, Processes
     from duchenne.analysis.training.loop import train as run
-    from duchenne.analysis.training.prepared import read_faces, split_subjects
+    from duchenne.analysis.training.prepared import read_faces
     from duchenne.analysis.training.settings import read_settings
 
     how = read_settings(settings_file)
     if (out / LAST).exists() and not resume:
         raise UsageError(f"{out} holds a training already: add --resume, or name another folder.")
     faces = read_faces(data).with_labels(how.labels)
-    split = split_subjects(faces.subjects, validation=how.validation, test=how.test, seed=how.seed)
+    split = split_of(how, faces)
     torch.manual_seed(how.seed)
     task = new_task(how, faces)
     is_first = Processes.here().rank == 0
@@ -53,7 +53,8 @@ def train(
         place = run(how, task, faces, split, out, resume=resume, tell=tell)
     if is_first:
         best = f"{task.judgement.best} {place.best:.3f} in epoch {place.best_epoch + 1}"
-        typer.echo(f"Best validation: {best}")
+        none = f"no {task.judgement.best} exists on the validation part; these are the last weights"
+        typer.echo(f"Best validation: {best if place.best_epoch >= 0 else none}")
         typer.echo(f"Weights: {out / BEST}")
 
 
@@ -102,6 +103,34 @@ def evaluate(
         }
         out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
         typer.echo(f"Figures: {out}")
+
+
+def split_of(how: TrainSettings, faces: Faces) -> Split:
+    """Return who is for training, validation and test.
+
+    Raises
+    ------
+    DuchenneError
+        When there are too few subjects, or none of a published part.
+    """
+    from duchenne.analysis.training.prepared import FOLDS, Split, fold_split, split_subjects
+
+    if how.folds is None:
+        return split_subjects(
+            faces.subjects, validation=how.validation, test=how.test, seed=how.seed
+        )
+    whole = fold_split(FOLDS[how.folds], how.fold, paper_protocol=how.paper_protocol, seed=how.seed)
+    here = set(faces.subjects)
+    parts = [
+        tuple(name for name in part if name in here)
+        for part in (whole.train, whole.validation, whole.test)
+    ]
+    if not parts[0] or not parts[2]:
+        raise DuchenneError(
+            f"the prepared faces hold nobody of the published parts of {how.folds}: their subjects are "
+            f"{', '.join(faces.subjects[:5])} …"
+        )
+    return Split(*parts)
 
 
 def rows_of(part: str, faces: Faces, split: Split, data: Path) -> Any:

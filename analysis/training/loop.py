@@ -313,6 +313,8 @@ class _Run:
             if math.isfinite(value) and not place.best >= value:
                 place.best, place.best_epoch = value, place.epoch
                 self._save_best(scores)
+            elif math.isnan(place.best):
+                self._save_best(scores)  # nothing can be told yet: the last weights
         elif self.processes.rank == 0:
             self._save_best({})
         place.history.append(entry)

@@ -147,8 +147,7 @@ def read_faces(folder: Path) -> Faces:
     for name in (IMAGES, LABELS):
         if not (folder / name).is_file():
             raise DuchenneError(
-                f"{folder} is no prepared set: {name} is missing. `duchenne train --help` says how "
-                "to prepare one."
+                f"{folder} is no prepared set: {name} is missing. `duchenne prepare` makes one."
             )
     try:
         images = np.load(folder / IMAGES, mmap_mode="r")
@@ -275,6 +274,9 @@ DISFA_FOLDS: tuple[tuple[str, ...], ...] = tuple(
     )
 )
 """The three published parts of DISFA."""
+
+
+FOLDS = {"bp4d": BP4D_FOLDS, "disfa": DISFA_FOLDS}
 
 
 def fold_split(

@@ -84,7 +84,13 @@ class TrainSettings(_Strict):
     checkpoint_minutes : float
         A checkpoint at least this often, besides one after every epoch.
     validation, test : float
-        Share of the subjects, where no split is given.
+        Share of the subjects, where no published parts are named.
+    folds : {"bp4d", "disfa"}, optional
+        Split by the published parts of this data set.
+    fold : int
+        Which part is left for the test, from 0.
+    paper_protocol : bool
+        Choose the best weights on the test part, as the published programs do: figures come out too high.
     augmentation : Augmentation
     """
 
@@ -113,6 +119,9 @@ class TrainSettings(_Strict):
     checkpoint_minutes: float = Field(10.0, gt=0)
     validation: float = Field(0.15, ge=0, lt=1)
     test: float = Field(0.2, ge=0, lt=1)
+    folds: Literal["bp4d", "disfa"] | None = None
+    fold: int = Field(0, ge=0)
+    paper_protocol: bool = False
     augmentation: Augmentation = Augmentation()
 
 

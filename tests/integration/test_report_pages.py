@@ -140,8 +140,11 @@ def test_a_study_is_clicked_through(chromium: Any, study_page: Path) -> None:
     page = seen.page
     for link in page.locator("nav a").all():
         link.click()
-        assert link.get_attribute("aria-current") == "true" or page.evaluate(
-            "window.innerHeight + window.scrollY >= document.body.scrollHeight - 2"
+        page.wait_for_function(
+            """link => link.getAttribute("aria-current") === "true"
+            || window.innerHeight + window.scrollY >= document.body.scrollHeight - 2""",
+            arg=link.element_handle(),
+            timeout=10_000,
         )
     assert "difference" in seen.values_at_the_middle_of(seen.drawn("c1"))
     told = seen.values_at_the_middle_of(seen.drawn("categories"))

@@ -83,4 +83,4 @@ def serving(name: str, source_id: str, settings: Mapping[str, str]) -> Iterator[
         took_s = time.monotonic() - begun
     if problems:
         raise problems[0]
-    assert took_s < 2.0, f"{name} took {took_s:.1f} s to stop"
+    assert took_s < 4.0, f"{name} took {took_s:.1f} s to stop"

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from duchenne.analysis.training.command import split_of
 from duchenne.analysis.training.prepared import Faces, write_faces
+from duchenne.analysis.training.settings import TrainSettings
 from duchenne.cli import app
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
@@ -73,3 +75,13 @@ def test_train_then_evaluate(faces: Faces, tmp_path: Path) -> None:
         run("evaluate", weights, "--data", tmp_path / "others")
     told = run("evaluate", weights, "--data", tmp_path / "others", "--part", "all", "--draws", 0)
     assert "192 pictures of 8 subjects" in told
+
+
+def test_published_parts_are_chosen_in_the_settings(faces: Faces) -> None:
+    names = np.array([f"SN{int(name[1:]) + 1:03d}" for name in faces.subject])
+    how = TrainSettings(model="cnn_baseline", labels=("AU01",), folds="disfa", fold=0)
+    split = split_of(how, replace(faces, subject=names))
+    assert split.test == ("SN001", "SN002")
+    assert set(split.train + split.validation) == {f"SN{i:03d}" for i in range(3, 9)}
+    with pytest.raises(DuchenneError, match="nobody of the published parts"):
+        split_of(how, faces)
