@@ -223,12 +223,16 @@ def _study_report(
 
 
 def _export(study: Path, format_name: str) -> None:
-    from duchenne.analysis.export.base import ExportOptions, export_study  # noqa: PLC0415
+    from duchenne.analysis.export.base import (  # noqa: PLC0415
+        ExportOptions,
+        export_study,
+        grouped_notes,
+    )
 
     folder = study.resolve()
     out = folder.with_name(f"{folder.name}-{format_name}")
     found = export_study(study, out, format_name, options=ExportOptions(), replace=True)
-    for note in found.notes:
+    for note in grouped_notes(found.notes):
         typer.echo(note, err=True)
     typer.echo(f"Export of {found.n_sessions} sessions: {found.path}")
 

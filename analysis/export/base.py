@@ -19,7 +19,7 @@ from duchenne.recorder.tombstones import forgotten_labels
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     Progress = Callable[[str, int, int], None]
@@ -303,6 +303,30 @@ def _session(file: Path, recording: Recording) -> ExportSession:
         chosen_names(recording.protocol_yaml),
         scopes_of(recording),
     )
+
+
+def grouped_notes(notes: Iterable[str]) -> list[str]:
+    """Return notes with those that say the same of several sessions in one line.
+
+    Parameters
+    ----------
+    notes : iterable of str
+        ``STEM: what there is to say``, or about the whole study.
+    """
+    about: dict[str, list[str]] = {}
+    for note in notes:
+        stem, found, text = note.partition(": ")
+        of_session = bool(found) and stem.startswith("sub-")
+        about.setdefault(text if of_session else note, []).append(stem if of_session else "")
+    lines = []
+    for text, stems in about.items():
+        if not stems[0]:
+            lines.append(text)
+        elif len(stems) == 1:
+            lines.append(f"{stems[0]}: {text}")
+        else:
+            lines.append(f"{len(stems)} sessions: {text}")
+    return lines
 
 
 def _refuse_place(study: Path, out: Path, *, replace: bool) -> None:

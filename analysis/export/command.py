@@ -64,7 +64,11 @@ def export(
 
     Pilots, withdrawn participants and whatever a participant did not agree to stay, and are named.
     """
-    from duchenne.analysis.export.base import ExportOptions, export_study  # noqa: PLC0415
+    from duchenne.analysis.export.base import (  # noqa: PLC0415
+        ExportOptions,
+        export_study,
+        grouped_notes,
+    )
 
     use_key(key)
     options = ExportOptions(
@@ -79,7 +83,7 @@ def export(
         result = export_study(
             study, out, format_name, options=options, replace=replace, progress=tell
         )
-    for note in result.notes:
+    for note in grouped_notes(result.notes):
         typer.echo(note, err=True)
     sessions = "session" if result.n_sessions == 1 else "sessions"
     typer.echo(f"Export of {result.n_sessions} {sessions}: {result.path}")

@@ -13,7 +13,13 @@ from tests.analysis.constructed import END_S
 from tests.analysis.export.studies import RATE_HZ
 from typer.testing import CliRunner
 
-from duchenne.analysis.export.base import ExportOptions, ExportSession, Job, export_study
+from duchenne.analysis.export.base import (
+    ExportOptions,
+    ExportSession,
+    Job,
+    export_study,
+    grouped_notes,
+)
 from duchenne.analysis.export.factors import write_factors
 from duchenne.analysis.export.private import PrivateNames
 from duchenne.analysis.export.shared_tables import rows_of_exported
@@ -209,3 +215,17 @@ def test_wrong_choices_are_told(study: Path, tmp_path: Path, option: str) -> Non
     assert isinstance(done.exception, UsageError)
     assert f"{option} wrong: it is one of" in str(done.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_what_is_said_of_many_sessions_is_said_once() -> None:
+    notes = [
+        "sub-P01_ses-01: the irregular stream AU is not exported.",
+        "sub-P02_ses-01: the irregular stream AU is not exported.",
+        "sub-P02_ses-01: its video stays.",
+        "curves.tsv: over all participants.",
+    ]
+    assert grouped_notes(notes) == [
+        "2 sessions: the irregular stream AU is not exported.",
+        "sub-P02_ses-01: its video stays.",
+        "curves.tsv: over all participants.",
+    ]
