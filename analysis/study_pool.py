@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[SessionTask, str, int, int], None]
 
-TASKS_PER_WORKER = 20
+TASKS_PER_WORKER = 50
 """A worker process is replaced after so many sessions, which gives back what libraries keep."""
 ATTEMPTS = 2
 """A session whose worker died is tried once more."""
