@@ -151,9 +151,7 @@ def analyze(
                 progress=start,
             )
             page = _study_report(target, out, result, start) if reports else None
-        _tell_study(result, time.monotonic() - begun)
-        if page is not None:
-            typer.echo(f"Report of the study: {page}")
+        _tell_study(result, page, time.monotonic() - begun)
         for name in export or ():
             _export(target, name)
         if result.failed:
@@ -189,7 +187,7 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> None:
         typer.echo(f"FAILED {file.name}: {reason}", err=True)
 
 
-def _tell_study(result: StudyResult, seconds: float) -> None:
+def _tell_study(result: StudyResult, page: Path | None, seconds: float) -> None:
     said: dict[str, list[str]] = {}
     for paths in result.sessions:
         for note in paths.notes:
@@ -208,6 +206,8 @@ def _tell_study(result: StudyResult, seconds: float) -> None:
         if name != "summary":
             what = "Windows of time" if name == "windows" else "Over participants"
             typer.echo(f"{what}: {table}")
+    if page is not None:
+        typer.echo(f"Report of the study: {page}")
     if result.summary is not None:
         typer.echo(f"Summary of the study: {result.summary}")
 
