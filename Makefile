@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt | system
 	@test -n "$(PYTHON)" || { echo "Duchenne needs Python 3.10, 3.11 or 3.12; name one: make demo PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON); this takes some minutes the first time."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,devices,study,console,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab,analysis,devices,study,console,rendering,export,dev]"
 	@touch $@
 
 $(VENV310)/.installed: pyproject.toml setup.py constraints.txt

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND, with_known_file
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
 from duchenne.analysis.gaze import cli as gaze_cli
 from duchenne.analysis.privacy.encrypt_command import KeyToRead, use_key, warn_of_retention
@@ -27,14 +28,25 @@ Target = Annotated[
     Path,
     typer.Argument(metavar="FILE.h5 | STUDY", help="A session file, or the folder of a study."),
 ]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder to write to; by default the study's derivatives, or beside the file."
-    ),
-]
+
+
+def folder_option(what: str) -> Any:
+    """Return the option that names a folder of results instead of the usual one."""
+    return typer.Option(help=f"{what}; by default the study's derivatives, or beside the file.")
+
+
+Out = Annotated[Path | None, folder_option("Folder to write to")]
 Backend = Annotated[
     str, typer.Option("--au-backend", metavar="NAME", help="What measures Action Units.")
+]
+Affect = Annotated[
+    str,
+    typer.Option(
+        "--affect-backend",
+        metavar="NAME",
+        help="What tells valence and arousal: rule, or checkpoint:FILE of a model of yours (FILE@5: five "
+        "frames per second).",
+    ),
 ]
 Aois = Annotated[
     str | None,
@@ -110,6 +122,7 @@ def analyze(
     aois: Aois = None,
     eye: Eye = "both",
     *,
+    affect_backend: Affect = DEFAULT_AFFECT_BACKEND,
     keep_speech: KeepSpeech = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
@@ -133,6 +146,7 @@ def analyze(
         _check(target, out, aois, workers, scheduler)
         return
     options: dict[str, Any] = {"au_backend": au_backend, "aois": aois, "eye": eye}
+    options["affect_backend"] = with_known_file(affect_backend)
     if target.is_dir():
         from duchenne.analysis.study import analyze_study  # noqa: PLC0415
         from duchenne.analysis.study_progress import study_progress  # noqa: PLC0415

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from duchenne.analysis.affect.command import EPILOG as AFFECT_EPILOG
+from duchenne.analysis.affect.command import affect
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.analyze_command import EPILOG as ANALYZE_EPILOG
-from duchenne.analysis.analyze_command import Backend, analyze
+from duchenne.analysis.analyze_command import Affect, Backend, analyze
 from duchenne.analysis.analyze_command import say_notes as _say_notes
 from duchenne.analysis.command_progress import progress_bars as _progress
 from duchenne.analysis.console.command import EPILOG as CONSOLE_EPILOG
@@ -24,11 +27,14 @@ from duchenne.analysis.face.validation_command import au_validate
 from duchenne.analysis.gaze import cli as gaze_cli
 from duchenne.analysis.models.command import app as models_app
 from duchenne.analysis.privacy.commands import register as register_privacy
+from duchenne.analysis.rendering.command import EPILOG as RENDER_EPILOG
+from duchenne.analysis.rendering.command import render_faces
 from duchenne.analysis.report_command import EPILOG as REPORT_EPILOG
 from duchenne.analysis.report_command import report
 from duchenne.analysis.simulation.command import EPILOG as SIMULATE_EPILOG
 from duchenne.analysis.simulation.command import simulate_study
-from duchenne.analysis.training.command import EVALUATE_EXAMPLE, TRAIN_EXAMPLE, evaluate, train
+from duchenne.analysis.training.command import TRAIN_EXAMPLE, train
+from duchenne.analysis.training.evaluate_command import EVALUATE_EXAMPLE, evaluate
 from duchenne.analysis.training.prepare_command import EPILOG as PREPARE_EPILOG
 from duchenne.analysis.training.prepare_command import prepare
 from duchenne.stimuli.errors import DuchenneError
@@ -63,6 +69,7 @@ def au(
     ] = None,
     style: Annotated[str, typer.Option(help="Columns: tidy or openface.")] = "tidy",
     workers: Annotated[int, typer.Option(help="Videos measured at the same time.")] = 1,
+    affect_backend: Affect = DEFAULT_AFFECT_BACKEND,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -78,8 +85,9 @@ def au(
         run_compare_command(videos or [], out, compare, neutral)
         return
     code = run_au_command(
-        videos or [], out, backend=backend, neutral=neutral, style=style, workers=workers
-    )
+        videos or [], out, backend=backend, neutral=neutral, style=style, workers=workers,
+        affect=affect_backend,
+    )  # fmt: skip
     if code:
         raise typer.Exit(code)
 
@@ -88,6 +96,7 @@ def au(
 def demo(
     out: Annotated[Path, typer.Option(help="Study folder to write to.")] = Path("demo-study"),
     au_backend: Backend = DEFAULT_BACKEND,
+    affect_backend: Affect = DEFAULT_AFFECT_BACKEND,
 ) -> None:
     """Run a whole simulated session, from stimulus to report; no hardware, no display."""
     import time
@@ -103,7 +112,12 @@ def demo(
         session_file = run_session(demo_request(out))
     recorded = time.monotonic()
     with _progress() as start:
-        paths = analyze_session(session_file, au_backend=au_backend, progress=start(session_file))
+        paths = analyze_session(
+            session_file,
+            au_backend=au_backend,
+            affect_backend=affect_backend,
+            progress=start(session_file),
+        )
     _say_notes(paths)
     print_summary_table(read_table(paths.summary))
     typer.echo(
@@ -140,6 +154,7 @@ def doctor() -> None:
     typer.echo("Everything that a simulated session and its analysis need is here.")
 
 
+app.command(epilog=AFFECT_EPILOG)(affect)
 app.command(name="gaze", epilog=gaze_cli.EPILOG)(gaze_cli.gaze)
 register_privacy(app)
 app.command(epilog=CONSOLE_EPILOG)(console)
@@ -148,6 +163,7 @@ app.command(epilog=REPORT_EPILOG)(report)
 app.command(name="simulate-study", epilog=SIMULATE_EPILOG)(simulate_study)
 app.command(epilog=CONTRASTS_EPILOG)(contrasts)
 app.command(epilog=PREPARE_EPILOG)(prepare)
+app.command(name="render-faces", epilog=RENDER_EPILOG)(render_faces)
 app.command(epilog=TRAIN_EXAMPLE)(train)
 app.command(epilog=EVALUATE_EXAMPLE)(evaluate)
 app.add_typer(models_app, name="models")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from duchenne.analysis import codebooks
+from duchenne.analysis.affect.columns import FRAME_COLUMNS, SUMMARY_COLUMNS, affect_columns
 from duchenne.analysis.crossmodal import codebook as crossmodal
 from duchenne.analysis.face import dynamics_codebook
 from duchenne.analysis.face.dynamics_features import EVENT_AUS
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 COMMAND = "python -m duchenne.analysis.codebook_reference docs/reference/codebook.md"
 ONE_AU = "AU12"
 """Stands for all Action Units, whose columns are the same."""
+
 _AU = re.compile(r"AU\d\d_(\w+)$")
 _INTRODUCTION = f"""\
 # Codebook
@@ -82,7 +84,7 @@ class TableEntry:
 def tables() -> list[tuple[str, list[TableEntry]]]:
     """Return all tables by part: of a session, of a study, of its statistics."""
     gaze, face, both = "gaze", "face video", "face video and gaze"
-    summary = summary_codebook(aus=[ONE_AU])
+    summary = summary_codebook(aus=[ONE_AU], affect=SUMMARY_COLUMNS)
     session = [
         TableEntry(
             "…_summary.tsv", "stimulus presentation", "markers", summary, _summary_sources()
@@ -91,7 +93,7 @@ def tables() -> list[tuple[str, list[TableEntry]]]:
             "…_windows.parquet",
             "stimulus presentation and window of time",
             "markers",
-            windows_codebook([ONE_AU]),
+            windows_codebook([ONE_AU], SUMMARY_COLUMNS),
             _summary_sources(),
         ),
         TableEntry("…_events.tsv", "phase or momentary marker", "markers", codebooks.EVENTS),
@@ -256,12 +258,13 @@ def _action_units() -> str:
 
 
 def _frames() -> dict[str, Column]:
-    return codebooks.AU_FRAME | codebooks.au_columns([f"{ONE_AU}_r", f"{ONE_AU}_c"])
+    units = codebooks.au_columns([f"{ONE_AU}_r", f"{ONE_AU}_c"])
+    return codebooks.AU_FRAME | units | affect_columns(FRAME_COLUMNS)
 
 
 def _summary_sources() -> dict[str, Codebook]:
     """Return what the columns of the summary are made from."""
-    book = summary_codebook(aus=[ONE_AU]) | windows_codebook([ONE_AU])
+    book = summary_codebook(aus=[ONE_AU], affect=SUMMARY_COLUMNS) | windows_codebook([ONE_AU])
 
     def named(*begins: str) -> dict[str, Column]:
         return {name: column for name, column in book.items() if name.startswith(begins)}

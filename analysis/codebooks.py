@@ -226,9 +226,14 @@ AU_FRAME = PLACE | {
     ),
     "usable": _flag("The face can be measured: found, and with a confidence of at least 0.5."),
     "expr_valence": _number(
-        "Valence of the expression by the rule on Action Units, -1 to 1; not felt valence.", "1"
+        "Valence of the expression by the rule on Action Units, or by the affect model that was given, -1 to "
+        "1; not felt valence.",
+        "1",
     ),
-    "expr_arousal": _number("Arousal of the expression, -1 to 1; n/a: no model measured it.", "1"),
+    "expr_arousal": _number(
+        "Arousal of the expression, -1 to 1; n/a unless an affect model was given that measures it.",
+        "1",
+    ),
     "expr_prototype": Column(
         "Prototype of facial expression that the active Action Units match best (weighted mean "
         "intensity of its Action Units; active: as in the columns _c); not a felt emotion. Action "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duchenne import __version__
+from duchenne.analysis.affect.registry import affect_hash
 from duchenne.analysis.privacy.identity import session_digest
 from duchenne.analysis.provenance import PACKAGES, package_version, sha256_of
 
@@ -98,6 +99,7 @@ def inputs_of(
         "settings": settings.to_dict(),
         "software": _software(),
         "backend": backend_hash(settings.au_backend),
+        "affect": affect_hash(settings.affect_backend),
         "consent": files.get("consent.tsv"),
         "aois": areas,
     }

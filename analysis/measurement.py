@@ -159,6 +159,7 @@ def measure_session(
         notes,
         tell,
         leave_out_speech=settings.leave_out_speech,
+        affect=settings.affect_backend,
     )
     face = found_face[1] if found_face else None
     lids = LidEvidence.of(face)
@@ -217,6 +218,7 @@ def measure_session(
     )
     configuration = {
         "au_backend": settings.au_backend,
+        "affect_backend": settings.affect_backend.partition(":")[0],
         "neutral_intervals_s": [
             [round(start, 6), round(stop, 6)] for start, stop in neutral_intervals(spans)
         ],

@@ -48,9 +48,18 @@ def provenance(
         ``stimuli``, ``models``, ``exclusions``, ``windows``, ``study_files``, ``settings``, ``keys`` and
         ``configuration``. No host, user or folder names.
     """
+    from duchenne.analysis.affect.registry import (  # noqa: PLC0415
+        DEFAULT_AFFECT_BACKEND,
+        affect_hash,
+        without_folder,
+    )
     from duchenne.analysis.inputs import backend_hash  # noqa: PLC0415
 
-    settings = inputs.settings | {"aois": _without_folder(inputs.settings.get("aois"))}
+    affect = str(inputs.settings.get("affect_backend") or DEFAULT_AFFECT_BACKEND)
+    settings = inputs.settings | {
+        "aois": _without_folder(inputs.settings.get("aois")),
+        "affect_backend": without_folder(affect),
+    }
     return {
         "software": {
             "duchenne": __version__,
@@ -77,6 +86,8 @@ def provenance(
         "models": {
             "au_backend": str(inputs.settings.get("au_backend")).partition(":")[0],
             "sha256": backend_hash(str(inputs.settings.get("au_backend"))),
+            "affect_backend": affect.partition(":")[0],
+            "affect_sha256": affect_hash(affect),
         },
         "exclusions": inputs.exclusions,
         "windows": inputs.windows,

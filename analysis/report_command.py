@@ -7,26 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from duchenne.analysis.analyze_command import Target, folder_option, say_failures, say_notes
 from duchenne.analysis.privacy.encrypt_command import KeyToRead, use_key
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duchenne.analysis.paths import AnalysisPaths
 
 EPILOG = "Example: duchenne report study   (then: duchenne report study --methods)"
 
-Target = Annotated[
-    Path,
-    typer.Argument(metavar="FILE.h5 | STUDY", help="A session file, or the folder of a study."),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the results; by default the study's derivatives, or beside the file."
-    ),
-]
+Out = Annotated[Path | None, folder_option("Folder of the results")]
 MethodsOnly = Annotated[
     bool,
     typer.Option(
@@ -73,7 +64,7 @@ def report(
 
     with progress_bars() as start:
         paths = report_session(target, out, progress=start(target))
-    _say_notes(paths)
+    say_notes(paths)
     if pdf:
         _print(paths.report)
     typer.echo(f"Report: {paths.report}")
@@ -90,8 +81,7 @@ def _report_study(study: Path, out: Path | None, *, pdf: bool, sessions: bool | 
         written = _report_sessions(chosen, failed, start)
         page = (out or derivatives_of(study)) / REPORT
         path = write_study_report(study, out, progress=start(page))
-    for file, reason in failed:
-        typer.echo(f"FAILED {file.name}: {reason}", err=True)
+    say_failures(failed)
     for one in written:
         typer.echo(f"Report: {one}")
     if pdf:
@@ -156,8 +146,3 @@ def _print(page: Path) -> None:
     from duchenne.analysis.reports.pdf import print_to_pdf  # noqa: PLC0415
 
     typer.echo(f"PDF: {print_to_pdf(page)}")
-
-
-def _say_notes(paths: AnalysisPaths) -> None:
-    for note in paths.notes:
-        typer.echo(f"{paths.stem}: {note}", err=True)

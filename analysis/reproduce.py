@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND, AffectSpec
 from duchenne.analysis.paths import analysis_paths, derivatives_of
 from duchenne.analysis.settings import AnalysisSettings
 from duchenne.stimuli.errors import DuchenneError, UsageError
@@ -204,6 +205,11 @@ def _settings(about: dict[str, Any], aois: str | None) -> AnalysisSettings:
     elif given.get("aois") not in {None, AUTO}:
         raise UsageError(
             f"The results were made with areas of interest from {given['aois']}: name the file with --aois."
+        )
+    affect = AffectSpec.parse(str(given.get("affect_backend") or DEFAULT_AFFECT_BACKEND))
+    if affect.file and not Path(affect.file).is_file():
+        raise UsageError(
+            f"The results were made with the affect model {affect.file}: give the command in its folder."
         )
     return AnalysisSettings.from_dict(given)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.align import presentations
 from duchenne.analysis.exclusions import ExclusionRules, read_exclusions
 from duchenne.analysis.exclusions_lock import known_lock
@@ -135,6 +136,7 @@ def analyze_session(
     out_dir: Path | None = None,
     *,
     au_backend: str = DEFAULT_AU_BACKEND,
+    affect_backend: str = DEFAULT_AFFECT_BACKEND,
     rules: ExclusionRules | None = None,
     report: bool = True,
     aois: Path | str | None = None,
@@ -155,6 +157,8 @@ def analyze_session(
         Folder to write to; derived from the location of the file where absent.
     au_backend : str
         Which backend measures Action Units.
+    affect_backend : str
+        What tells valence and arousal: ``rule``, or ``checkpoint:FILE``.
     rules : ExclusionRules, optional
         When a presentation is flagged; those of the file's study where absent.
     report : bool
@@ -190,7 +194,7 @@ def analyze_session(
     tell = progress or _silent
     paths = analysis_paths(h5, out_dir)
     settings = AnalysisSettings(
-        au_backend, None if aois is None else str(aois), eye, leave_out_speech
+        au_backend, None if aois is None else str(aois), eye, leave_out_speech, affect_backend
     )
     study = study_of(h5)
     exclusions = read_exclusions(study)
@@ -254,6 +258,7 @@ def session_tables(
     recording: Recording,
     *,
     au_backend: str = DEFAULT_AU_BACKEND,
+    affect_backend: str = DEFAULT_AFFECT_BACKEND,
     rules: ExclusionRules | None = None,
     aois: Path | str | None = None,
     eye: str = "both",
@@ -263,7 +268,7 @@ def session_tables(
 ) -> SessionTables:
     """Compute all tables of an open session; see `analyze_session`."""
     settings = AnalysisSettings(
-        au_backend, None if aois is None else str(aois), eye, leave_out_speech
+        au_backend, None if aois is None else str(aois), eye, leave_out_speech, affect_backend
     )
     measured, tables = measure_session(recording, settings, progress or _silent)
     summary, table = summary_tables(recording, measured, rules or ExclusionRules(), windows)

@@ -10,19 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from duchenne.analysis import codebooks
+from duchenne.analysis.affect.columns import affect_columns, with_affect_source
 from duchenne.analysis.crossmodal.session import write_crossmodal
 from duchenne.analysis.face.dynamics_codebook import with_reasons
 from duchenne.analysis.latencies import with_latency_notes
 from duchenne.analysis.presentations import other_rating_columns
 from duchenne.analysis.summary import ExclusionRules, measured_aus, summary_codebook
-from duchenne.analysis.tables import Codebook, write_parquet, write_table
+from duchenne.analysis.tables import Codebook, remove_table, write_parquet, write_table
 from duchenne.analysis.values import records
 from duchenne.analysis.windows import windows_codebook
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     import pandas as pd
 
@@ -62,16 +62,18 @@ def write_measured_tables(
         "quality": codebooks.QUALITY,
     }
     if tables.au is not None:
-        columns = codebooks.au_columns(tables.au.columns)
-        books["au"] = codebooks.with_reference(codebooks.AU_FRAME | columns, reference)
+        columns = codebooks.au_columns(tables.au.columns) | affect_columns(tables.au.columns)
+        affect = (configuration["face"] or {}).get("affect")
+        book = codebooks.with_reference(codebooks.AU_FRAME | columns, reference)
+        books["au"] = with_affect_source(book, affect)
     for name in MEASURED_TABLES:
         frame = getattr(tables, name)
         if frame is None:
-            _remove(paths.table(name))
+            remove_table(paths.table(name))
         else:
             write_table(frame, paths.table(name), books[name])
     if tables.gaze is None:
-        _remove(paths.gaze)
+        remove_table(paths.gaze)
     else:
         write_parquet(tables.gaze(), paths.gaze, codebooks.GAZE)
     _write_aois(tables.aois, paths)
@@ -88,10 +90,10 @@ def write_summary_tables(
     """Write the summary and the windows of a session, with codebooks that say how it was measured."""
     aus = measured_aus(summary.columns)
     ratings = other_rating_columns(records(summary))
-    book = summary_codebook(rules, aus=aus, ratings=ratings)
+    book = summary_codebook(rules, aus=aus, ratings=ratings, affect=summary.columns)
     for frame, known, path in (
         (summary, book, paths.summary),
-        (windows, windows_codebook(aus), paths.windows),
+        (windows, windows_codebook(aus, windows.columns), paths.windows),
     ):
         said = _as_measured(known, configuration)
         if path.suffix == ".parquet":
@@ -109,6 +111,7 @@ def _as_measured(book: Codebook, configuration: Mapping[str, Any]) -> Codebook:
     )
     said = with_latency_notes(codebooks.with_reference(book, reference), gaze=gaze, face=face)
     dynamics = (configuration["face"] or {}).get("dynamics", {})
+    said = with_affect_source(said, (configuration["face"] or {}).get("affect"))
     return with_reasons(said, dynamics.get("not_measured", {}))
 
 
@@ -160,7 +163,7 @@ def _publish(aside: AnalysisPaths, paths: AnalysisPaths) -> None:
         fresh = {path.name for path in files}
         for old in paths.folder.glob(f"{paths.stem}_*"):
             if old.suffix in _TABLE_SUFFIXES and old.name not in fresh:
-                _remove(old)
+                remove_table(old)
     last = [path for path in files if path == aside.provenance]
     for path in [path for path in files if path not in last]:
         path.replace(paths.folder / path.name)
@@ -180,11 +183,6 @@ def _write_aois(tables: AoiTables | None, paths: AnalysisPaths) -> None:
         ("aoi_visits", "visits", books.AOI_VISITS),
     ):
         if tables is None:
-            _remove(paths.table(name))
+            remove_table(paths.table(name))
         else:
             write_table(getattr(tables, attribute), paths.table(name), book)
-
-
-def _remove(table: Path) -> None:
-    table.unlink(missing_ok=True)
-    table.with_suffix(".json").unlink(missing_ok=True)

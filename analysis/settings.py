@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
 
 
@@ -22,12 +23,15 @@ class AnalysisSettings:
         What gaze rests on: ``both``, ``cyclopean``, ``left``, ``right``.
     leave_out_speech : bool
         Whether the mouth's Action Units are left out of the summary while the participant speaks.
+    affect_backend : str
+        What tells valence and arousal: ``rule``, or ``checkpoint:FILE``.
     """
 
     au_backend: str = DEFAULT_BACKEND
     aois: str | None = None
     eye: str = "both"
     leave_out_speech: bool = True
+    affect_backend: str = DEFAULT_AFFECT_BACKEND
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is written beside the results."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.codebooks import NEUTRAL_PHASE, REFERENCES
 from duchenne.analysis.presentations import presentations, unplaced_ratings
 from duchenne.analysis.privacy.scopes import refusal, scopes_of
@@ -147,6 +148,7 @@ def measure_face(
     tell: Progress,
     *,
     leave_out_speech: bool = True,
+    affect: str = DEFAULT_AFFECT_BACKEND,
 ) -> tuple[Stream, FaceResult] | None:
     """Analyse the face video; without one, take a recorded stream of Action Units as it is.
 
@@ -158,6 +160,10 @@ def measure_face(
     videos = [s for s in recording.of_type("VideoCompressed") if s.info.is_video]
     stream = _chosen(videos, "FaceVideo", notes)
     if stream is None:
+        if affect != DEFAULT_AFFECT_BACKEND:
+            notes.append(
+                f"No face video: the affect backend {affect.partition(':')[0]} was not asked."
+            )
         return _recorded_face(recording, neutral, notes, leave_out_speech=leave_out_speech)
     try:
         stream.check_key()
@@ -178,6 +184,7 @@ def measure_face(
         progress=lambda done: tell("face", done, n_frames),
         sound=_sound_level(recording) if scopes_of(recording).analysis_voice else None,
         options=DynamicsOptions(leave_out_speech=leave_out_speech),
+        affect=affect,
     )
     if result.calibration.source != NEUTRAL_PHASE:
         why = (

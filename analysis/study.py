@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.exclusions import read_exclusions
 from duchenne.analysis.exclusions_lock import known_lock, lock_exclusions
 from duchenne.analysis.gaze.aoi_files import read_aoi_file
@@ -44,6 +45,7 @@ def analyze_study(
     out_dir: Path | None = None,
     *,
     au_backend: str = DEFAULT_AU_BACKEND,
+    affect_backend: str = DEFAULT_AFFECT_BACKEND,
     aois: Path | str | None = None,
     eye: str = "both",
     leave_out_speech: bool = True,
@@ -64,6 +66,8 @@ def analyze_study(
         Folder to write to instead of ``STUDY/derivatives/duchenne``.
     au_backend : str
         Which backend measures Action Units.
+    affect_backend : str
+        What tells valence and arousal; see `analyze_session`.
     aois : Path or str, optional
         File of areas of interest, or ``auto``; see `analyze_session`.
     eye : {"both", "cyclopean", "left", "right"}
@@ -108,7 +112,9 @@ def analyze_study(
         exclusions = read_exclusions(study)
         locked = known_lock(study, exclusions)
     plan = Rules(
-        AnalysisSettings(au_backend, None if aois is None else str(aois), eye, leave_out_speech),
+        AnalysisSettings(
+            au_backend, None if aois is None else str(aois), eye, leave_out_speech, affect_backend
+        ),
         exclusions,
         locked,
         read_window_plan(study / "study.yaml"),

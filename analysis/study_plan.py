@@ -300,6 +300,8 @@ class StudyPlan(Strict):
         That made the file.
     protocol : str or None
         For people: which protocol is run.
+    ethics, room, environment, lighting : str or None
+        For people, and for the reporting checklist: who approved the study, and where it takes place.
     windows, sliding_windows
         Further windows in which everything is measured; see `duchenne.analysis.window_plan`.
     contrasts : tuple of Contrast
@@ -323,6 +325,10 @@ class StudyPlan(Strict):
     licence: str | None = None
     duchenne_version: str | None = None
     protocol: str | None = None
+    ethics: str | None = None
+    room: str | None = None
+    environment: str | None = None
+    lighting: str | None = None
     windows: Any = Field(default_factory=dict)
     sliding_windows: Any = None
     contrasts: tuple[Contrast, ...] = ()

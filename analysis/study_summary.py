@@ -127,9 +127,10 @@ def write_study_summary(
     for session in sessions:
         for name, kind in session.about["summary"]["ratings"].items():
             ratings[name] = "object" if "object" in {kind, ratings.get(name)} else kind
-    known = summary_codebook(exclusions.presentation, aus=measured_aus(columns))
+    aus = measured_aus(columns)
+    known = summary_codebook(exclusions.presentation, aus=aus, affect=columns)
     own = {name: kind for name, kind in ratings.items() if name not in known}
-    book = summary_codebook(exclusions.presentation, aus=measured_aus(columns), ratings=own)
+    book = summary_codebook(exclusions.presentation, aus=aus, ratings=own, affect=columns)
     book = {name: column for name, column in book.items() if name in columns}
 
     def tables() -> Iterator[pd.DataFrame]:
@@ -153,8 +154,8 @@ def write_study_windows(
     sessions = [session for session in sessions if session.paths.windows.is_file()]
     if not sessions:
         return None
-    aus = measured_aus(_columns(sessions))
-    book = windows_codebook(aus)
+    columns = _columns(sessions)
+    book = windows_codebook(measured_aus(columns), columns)
 
     def tables() -> Iterator[pd.DataFrame]:
         for session in sessions:

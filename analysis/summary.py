@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.affect.columns import affect_measures
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, PROTOTYPES, SECONDS, au_columns
 from duchenne.analysis.crossmodal.codebook import FEATURES as CROSSMODAL
 from duchenne.analysis.exclusions import ExclusionRules
@@ -87,7 +88,8 @@ def summarise(
         row["exclusion_reason"] = "; ".join(reasons) or None
         rows.append(row)
     ratings = other_rating_columns(records(presentations))
-    book = summary_codebook(rules, aus=_aus_of(face), ratings=ratings)
+    affect = dict.fromkeys(name for row in face for name in row)
+    book = summary_codebook(rules, aus=_aus_of(face), ratings=ratings, affect=affect)
     return pd.DataFrame({name: typed_column(rows, name, column) for name, column in book.items()})
 
 
@@ -96,6 +98,7 @@ def summary_codebook(
     *,
     aus: Iterable[str] = (),
     ratings: Mapping[str, str] | None = None,
+    affect: Iterable[str] = (),
 ) -> dict[str, Column]:
     """Return the columns of the summary in order, with their meaning.
 
@@ -107,6 +110,8 @@ def summary_codebook(
         Action Units that were measured, such as ``AU12``; the seventeen of OpenFace where absent.
     ratings : mapping of str to str, optional
         Further rating columns with their types, see `other_rating_columns`.
+    affect : iterable of str
+        Names of columns, of which those are described that an affect model gave.
     """
     rules = rules or ExclusionRules()
     units = list(aus) or [f"AU{unit:02d}" for unit in OPENFACE_AUS]
@@ -123,6 +128,7 @@ def summary_codebook(
         | au_columns(more_au_columns(units))
         | EXPRESSION_FRACTIONS
         | AFFECT_MEASURES
+        | affect_measures(affect)
         | PUPIL_ERRORS
         | GAZE_ERRORS
         | CROSSMODAL

@@ -266,6 +266,12 @@ def write_json(value: object, path: str | Path) -> Path:
     return path
 
 
+def remove_table(path: Path) -> None:
+    """Remove a table with its codebook, where they are."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name to write to; rename it to `path` if all went well, remove it if not."""

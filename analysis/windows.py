@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.affect.columns import affect_measures
 from duchenne.analysis.codebooks import CATEGORIES, IDENTITY, au_columns
 from duchenne.analysis.face import dynamics_codebook
 from duchenne.analysis.gaze.codebook import FEATURES as GAZE_FEATURES
@@ -66,7 +67,8 @@ def window_table(
         The columns of `windows_codebook`, presentations in their order, windows in that of the plan.
     """
     rows = list(_rows(summary, plan, gaze, pupil, face))
-    book = windows_codebook(face.names if face is not None else ())
+    affect = rows[0] if rows and face is not None else ()
+    book = windows_codebook(face.names if face is not None else (), affect)
     return pd.DataFrame({name: typed_column(rows, name, column) for name, column in book.items()})
 
 
@@ -103,13 +105,15 @@ def _rows(
             yield row
 
 
-def windows_codebook(aus: Iterable[str] = ()) -> dict[str, Column]:
+def windows_codebook(aus: Iterable[str] = (), affect: Iterable[str] = ()) -> dict[str, Column]:
     """Return the columns of the table of windows in order, with their meaning.
 
     Parameters
     ----------
     aus : iterable of str
         Action Units that were measured; the seventeen of OpenFace where absent.
+    affect : iterable of str
+        Names of columns, of which those are described that an affect model gave.
     """
     whole = [au for au in all_au_columns(aus) if au[4] == "_"]
     measured: Mapping[str, Column] = (
@@ -118,6 +122,7 @@ def windows_codebook(aus: Iterable[str] = ()) -> dict[str, Column]:
         | {"face_usable_fraction": _USABLE, "speaking_fraction": _SPEAKING}
         | au_columns(whole)
         | EXPRESSION_MEASURES
+        | affect_measures(affect)
         | {"n_microexpression_candidates": dynamics_codebook.N_CANDIDATES}
     )
     return (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.affect.series import AffectSeries
 from duchenne.analysis.face.dynamics import is_lower_face
 from duchenne.analysis.face.emotion import EXPRESSIONS, NEUTRAL, NONE, NOT_ASSESSABLE
 from duchenne.analysis.face.features import (
@@ -55,6 +56,8 @@ class FaceSeries:
         Onsets of the events of each Action Unit, ascending.
     bursts_s : (m,) float64 or None
         Onsets of candidates of micro-expressions; None where they were not looked for.
+    affect : AffectSeries or None
+        None where no affect model was asked.
     """
 
     times_s: FloatArray
@@ -69,6 +72,7 @@ class FaceSeries:
     labels: FloatArray
     events: dict[str, FloatArray]
     bursts_s: FloatArray | None
+    affect: AffectSeries | None = None
 
     @classmethod
     def of(cls, result: FaceResult) -> FaceSeries:
@@ -105,6 +109,7 @@ class FaceSeries:
             np.where(usable, labels, -1),
             _event_onsets(result, names, leave_out_speech=leave_out),
             _burst_onsets(result),
+            AffectSeries.of(table, order),
         )
 
     def measures(
@@ -148,6 +153,8 @@ class FaceSeries:
             sides=sides,
         )
         row |= self._expression(within, resting, has_baseline=bool(has_baseline))
+        if self.affect is not None:
+            row |= self.affect.measures(within)
         if self.bursts_s is not None and row["face_usable_fraction"] >= MIN_MEASURED_FRACTION:
             found = np.searchsorted(self.bursts_s, [start_s, stop_s], side="left")
             row["n_microexpression_candidates"] = float(found[1] - found[0])

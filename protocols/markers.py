@@ -126,6 +126,11 @@ class _Outlet:
         self.close()
 
     @property
+    def description(self) -> pylsl.StreamInfo:
+        """The description of the stream."""
+        return self._info
+
+    @property
     def outlet(self) -> pylsl.StreamOutlet:
         """The open outlet.
 
@@ -137,6 +142,10 @@ class _Outlet:
         if self._outlet is None:
             raise RuntimeError("the outlet is not open: use it in a with statement")
         return self._outlet
+
+    def send(self, sample: list[Any], lsl_time_s: float) -> None:
+        """Send one sample with its time stamp."""
+        self.outlet.push_sample(sample, lsl_time_s)
 
     def close(self) -> None:
         """Take the stream off the network; a second call does nothing."""
@@ -191,7 +200,7 @@ class MarkerOutlet(_Outlet):
             The time stamp it was sent with.
         """
         stamp = pylsl.local_clock() if lsl_time_s is None else lsl_time_s
-        self.outlet.push_sample([encode(event, **fields)], stamp)
+        self.send([encode(event, **fields)], stamp)
         return stamp
 
 
@@ -256,5 +265,4 @@ class ShownFramesOutlet(_Outlet):
         lsl_time_s : float
             When the flip happened.
         """
-        sample = [float(trial), float(media_frame), media_time_s, flip_interval_s]
-        self.outlet.push_sample(sample, lsl_time_s)
+        self.send([float(trial), float(media_frame), media_time_s, flip_interval_s], lsl_time_s)

@@ -117,13 +117,10 @@ def lagged_correlation(
     """
     lead, own = _in_blocks(leading, following, rate_hz)
     n = lead.shape[1]
-    width = min(round(window_s * rate_hz), n // 4)
-    max_lag = min(round(max_lag_s * rate_hz), width)
-    step = max(1, min(round(STEP_S * rate_hz), width // 4))
+    width, max_lag, step = _sizes(n, rate_hz, window_s, max_lag_s)
     mean, backwards = _Mean.over(n), _Mean.over(n)
     for a, b in zip(lead, own, strict=True) if width > 1 else ():
-        starts = np.arange(0, n - width + 1, step)
-        starts = starts[[_moves(a[s : s + width], moving_sd) for s in starts.tolist()]]
+        starts = _starts(a, np.arange(0, n - width + 1, step), width, moving_sd)
         for first in range(0, starts.size, _AT_ONCE):
             some = starts[first : first + _AT_ONCE]
             mean.add(_windows(a, b, some, width))
@@ -148,13 +145,10 @@ def best_correlation(
     lead, own = np.asarray(leading, np.float64), np.asarray(following, np.float64)
     n = min(lead.size, own.size)
     lead, own = lead[:n], own[:n]
-    width = min(round(window_s * rate_hz), n // 4)
-    max_lag = min(round(max_lag_s * rate_hz), width)
+    width, max_lag, step = _sizes(n, rate_hz, window_s, max_lag_s)
     if width < 2:
         return np.nan
-    step = max(1, min(round(STEP_S * rate_hz), width // 4))
-    starts = np.arange(0, n - width - max_lag + 1, step)
-    starts = starts[[_moves(lead[s : s + width], moving_sd) for s in starts.tolist()]]
+    starts = _starts(lead, np.arange(0, n - width - max_lag + 1, step), width, moving_sd)
     if not starts.size:
         return np.nan
     mean = _Mean.over(max_lag + 1)
@@ -284,6 +278,20 @@ def _following(sums: Sums, width: int) -> Floats:
     least = max(3, round(MIN_KNOWN * width))
     r = correlations_of_sums(sums, min_shared=least)
     return np.where(np.isnan(r) & (np.rint(sums.n) >= least), 0.0, r)
+
+
+def _sizes(n: int, rate_hz: float, window_s: float, max_lag_s: float) -> tuple[int, int, int]:
+    """Return the samples of a window, of the largest lag, and from one window to the next."""
+    width = min(round(window_s * rate_hz), n // 4)
+    max_lag = min(round(max_lag_s * rate_hz), width)
+    return width, max_lag, max(1, min(round(STEP_S * rate_hz), width // 4))
+
+
+def _starts(
+    lead: Floats, starts: NDArray[np.intp], width: int, moving_sd: float
+) -> NDArray[np.intp]:
+    """Return those of the windows in which the leading curve moves."""
+    return starts[[_moves(lead[s : s + width], moving_sd) for s in starts.tolist()]]
 
 
 def _moves(values: Floats, least_sd: float) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from duchenne.analysis.face.au_events import DEFAULT_RULE, EventRule, au_events
+from duchenne.analysis.face.au_events import DEFAULT_RULE, EventRule, curve_events
+from duchenne.analysis.face.backends.base import MIN_RELIABILITY
 from duchenne.analysis.face.dynamics import is_lower_face
 from duchenne.analysis.face.smoothing import DEFAULT_SMOOTHING, Smoothing, median_step_s
 from duchenne.analysis.values import records
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 FACE = "face"
 """Stands in the column ``au`` for the first reaction of any Action Unit."""
 EYELIDS = ("AU43", "AU45")
-MIN_RELIABILITY = 0.5
-"""Action Units that correlate less than this with the truth do not speak for the whole face."""
 NO_RISE = "no rise above the baseline"
 _MAD_TO_SD = 1.4826
 _OVERSHOOT = 0.5
@@ -102,12 +101,17 @@ def first_reactions(
     step_s = median_step_s(times_s)
     aus = whole_face_aus(table.columns)
     trusted = [au for au in aus if (reliability or {}).get(au, 1.0) >= MIN_RELIABILITY]
+    values = table[[f"{au}_r" for au in aus]].to_numpy(np.float64)
+    speaks = table["speaking"].to_numpy(np.float64) == 1.0
     rows: list[dict[str, Any]] = []
     for row in records(shown):
         onset_s, offset_s = float(row["onset_s"]), float(row["offset_s"])
-        part = table[(times_s >= onset_s - rule.baseline_s) & (times_s < offset_s + rule.tail_s)]
-        frames = _Frames.of(part, onset_s, offset_s, step_s, rule)
-        found = {au: _reaction(part, au, frames, rule, smoothing) for au in aus}
+        part = (times_s >= onset_s - rule.baseline_s) & (times_s < offset_s + rule.tail_s)
+        frames = _Frames.of(times_s[part], speaks[part], (onset_s, offset_s), step_s, rule)
+        found = {
+            au: _reaction(own, au, frames, rule, smoothing)
+            for au, own in zip(aus, values[part].T.copy(), strict=True)
+        }
         first = _face({au: found[au] for au in trusted})
         name = {"presentation_id": row["presentation_id"]}
         rows.append(name | {"au": FACE} | first)
@@ -154,9 +158,14 @@ class _Frames:
 
     @classmethod
     def of(
-        cls, part: pd.DataFrame, onset_s: float, offset_s: float, step_s: float, rule: ReactionRule
+        cls,
+        times_s: FloatArray,
+        speaks: BoolArray,
+        shown_s: tuple[float, float],
+        step_s: float,
+        rule: ReactionRule,
     ) -> _Frames:
-        times_s = part["time"].to_numpy(np.float64)
+        onset_s, offset_s = shown_s
         before, during = times_s < onset_s, (times_s >= onset_s) & (times_s < offset_s)
         return cls(
             onset_s,
@@ -164,16 +173,15 @@ class _Frames:
             times_s,
             before,
             during,
-            part["speaking"].to_numpy(np.float64) == 1.0,
+            speaks,
             _expected(before, rule.baseline_s, step_s),
             _expected(during, offset_s - onset_s, step_s),
         )
 
 
 def _reaction(
-    part: pd.DataFrame, au: str, frames: _Frames, rule: ReactionRule, smoothing: Smoothing
+    values: FloatArray, au: str, frames: _Frames, rule: ReactionRule, smoothing: Smoothing
 ) -> dict[str, Any]:
-    values = part[f"{au}_r"].to_numpy(np.float64)
     known = np.isfinite(values)
     n_before, n_during = int((known & frames.before).sum()), int((known & frames.during).sum())
     share = n_during / frames.n_during if frames.n_during else 0.0
@@ -211,8 +219,8 @@ def _rises(
     frames: _Frames, values: FloatArray, au: str, rule: EventRule, smoothing: Smoothing
 ) -> Iterator[dict[str, Any]]:
     """Yield the events that begin while the stimulus is shown; of the mouth, those without speech."""
-    curve = pd.DataFrame({"time": frames.times_s, f"{au}_r": values})
-    for event in records(au_events(curve, [au], smoothing=smoothing, rule=rule)):
+    found = curve_events(frames.times_s, values, smoothing=smoothing, rule=rule)
+    for event in sorted(found, key=lambda one: float(one["onset_s"])):
         if not frames.onset_s <= event["onset_s"] < frames.offset_s:
             continue
         inside = (frames.times_s >= event["onset_s"]) & (frames.times_s <= event["offset_s"])

@@ -13,11 +13,11 @@ from duchenne.analysis.crossmodal.codebook import MIMICRY, REACTION_AOIS, REACTI
 from duchenne.analysis.crossmodal.content import with_content
 from duchenne.analysis.crossmodal.reactions import (
     FACE,
-    MIN_RELIABILITY,
     first_reactions,
     whole_face_aus,
 )
-from duchenne.analysis.tables import write_table
+from duchenne.analysis.face.backends.base import MIN_RELIABILITY
+from duchenne.analysis.tables import remove_table, write_table
 from duchenne.analysis.values import number, records, text
 
 if TYPE_CHECKING:
@@ -153,8 +153,7 @@ def write_crossmodal(tables: CrossModal | None, paths: AnalysisPaths) -> None:
         path = paths.table(name)
         frame = None if tables is None else getattr(tables, name)
         if frame is None:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
+            remove_table(path)
         else:
             write_table(frame, path, book)
 

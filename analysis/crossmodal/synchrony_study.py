@@ -7,14 +7,12 @@ of film, participant and signal are kept.
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from duchenne.analysis.codebooks import IDENTITY
 from duchenne.analysis.crossmodal.codebook import SIGNAL_SYNCHRONY
 from duchenne.analysis.crossmodal.film_time import au_traces
 from duchenne.analysis.crossmodal.reactions import whole_face_aus
@@ -24,14 +22,18 @@ from duchenne.analysis.crossmodal.shifts import (
     circular_correlations,
     shifts_of,
 )
-from duchenne.analysis.gaze.synchrony_study import (
+from duchenne.analysis.gaze.synchrony_study import film_samples, film_traces
+from duchenne.analysis.study_films import (
     GRID_HZ,
-    MIN_KNOWN,
-    MIN_PARTICIPANTS,
-    film_traces,
+    Usable,
+    first_of_each,
+    identity_of,
+    rows_of_films,
+    shown_of_kind,
+    standardised,
+    write_rows,
 )
-from duchenne.analysis.tables import MISSING, read_table, write_table
-from duchenne.analysis.values import records
+from duchenne.analysis.tables import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,30 +90,14 @@ def write_signal_synchrony(
     The first presentation of a film to a participant counts. The mouth does not count while the
     participant speaks.
     """
-    tell = progress or (lambda _stage, _done, _total: None)
-    films: dict[str, list[SignalViewing]] = defaultdict(list)
-    for done, session in enumerate(sessions):
-        tell("synchrony", done, len(sessions))
-        for viewing in _viewings(session):
-            films[str(viewing.identity["stimulus_id"])].append(viewing)
-    rows: list[dict[str, Any]] = []
-    for done, name in enumerate(sorted(films)):
-        tell("synchrony", done, len(films))
-        rows += signal_synchrony(films.pop(name))
-    if not rows:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        return None
-    frame = pd.DataFrame(rows).reindex(columns=list(SIGNAL_SYNCHRONY))
-    return write_table(frame, path, SIGNAL_SYNCHRONY)
+    return write_rows(
+        rows_of_films(sessions, _viewings, signal_synchrony, progress), path, SIGNAL_SYNCHRONY
+    )
 
 
 def signal_synchrony(viewings: Sequence[SignalViewing]) -> list[dict[str, Any]]:
     """Return one row per participant and signal of one film."""
-    first: dict[str, SignalViewing] = {}
-    for viewing in viewings:
-        first.setdefault(str(viewing.identity["participant"]), viewing)
-    people = list(first.values())
+    people = first_of_each(viewings)
     signals = sorted({name for person in people for name in person.traces})
     rows: list[list[dict[str, Any]]] = [[] for _ in people]
     for signal in signals:
@@ -163,26 +149,20 @@ def _of_signal(people: Sequence[SignalViewing], signal: str) -> list[dict[str, A
         if own is not None:
             traces[i, : own.size] = own
     if signal == PUPIL:
-        traces = _standardised(traces)
-    share = np.isfinite(traces).mean(axis=1) if n else np.zeros(len(people))
-    usable = np.flatnonzero(share >= MIN_KNOWN)
-    enough = usable.size >= MIN_PARTICIPANTS
-    measured = dict(
-        zip(usable.tolist(), leave_one_out(traces[usable]) if enough else (), strict=False)
-    )
+        traces = standardised(traces)
+    usable = Usable.of(np.isfinite(traces))
+    found = leave_one_out(traces[usable.who]) if usable.enough else ()
+    measured = dict(zip(usable.who.tolist(), found, strict=False))
     rows = []
     for i, person in enumerate(people):
         row = dict(person.identity) | {
             "signal": signal,
-            "n_others": int(np.count_nonzero(usable != i)),
+            "n_others": usable.n_others(i),
             "film_s": n / GRID_HZ,
-            "known_fraction": float(share[i]),
+            "known_fraction": float(usable.share[i]),
         }
-        if share[i] < MIN_KNOWN:
-            row["reason"] = f"measured in {100 * share[i]:.0f}% of the film, less than 50%"
-        elif not enough:
-            seen = "1 participant" if usable.size == 1 else f"{usable.size} participants"
-            row["reason"] = f"{seen} with a usable signal; {MIN_PARTICIPANTS} are needed"
+        if reason := usable.reason_against(i, "measured", "a usable signal"):
+            row["reason"] = reason
         else:
             row |= _numbers(*measured[i])
         rows.append(row)
@@ -205,14 +185,13 @@ def _numbers(isc: float, chance: Chance) -> dict[str, Any]:
 
 def _viewings(session: AnalysisPaths) -> list[SignalViewing]:
     """Return the films of a session with what was measured of face and pupil."""
-    shown = [row for row in records(read_table(session.summary)) if row.get("kind") == "video"]
+    shown = shown_of_kind(session, "video")
     if not shown:
         return []
     au = _film_frames(session.au)
-    gaze = _film_samples(session.gaze)
+    gaze = film_samples(session.gaze)
     found = []
     for row in shown:
-        identity = {name: row.get(name) for name in (*IDENTITY, "presentation_id", "stimulus_id")}
         traces: dict[str, NDArray[np.float32]] = {}
         if au is not None:
             traces |= _face_traces(au[au["presentation_id"] == row["presentation_id"]])
@@ -222,7 +201,7 @@ def _viewings(session: AnalysisPaths) -> list[SignalViewing]:
             if pupil.size:
                 traces[PUPIL] = pupil
         if traces:
-            found.append(SignalViewing(identity, traces))
+            found.append(SignalViewing(identity_of(row), traces))
     return found
 
 
@@ -251,23 +230,3 @@ def _film_frames(path: Path) -> pd.DataFrame | None:
     shown = table[table["media_time_s"].notna()]
     talks = shown["speaking"].map({"true": 1.0, "false": 0.0}).astype("float64")
     return shown.assign(speaking=talks)
-
-
-def _film_samples(path: Path) -> pd.DataFrame | None:
-    if not path.is_file():
-        return None
-    import pyarrow.parquet as pq  # noqa: PLC0415 (heavy)
-
-    columns = ["time", "presentation_id", "media_time_s", "x_deg", "y_deg", "pupil"]
-    wanted = [("media_time_s", ">=", 0.0)]
-    table = pq.read_table(path, columns=columns, filters=wanted, read_dictionary=[columns[1]])
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
-
-
-def _standardised(traces: Floats) -> Floats:
-    known = np.isfinite(traces)
-    n = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = traces - np.where(known, traces, 0.0).sum(axis=1, keepdims=True) / n
-    spread = np.sqrt((np.where(known, centred, 0.0) ** 2).sum(axis=1, keepdims=True) / n)
-    return np.asarray(centred / np.where(spread > 0, spread, np.nan))

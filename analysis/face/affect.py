@@ -1,4 +1,6 @@
-"""Expressive valence from Action Units by a fixed rule; arousal needs a trained model and is n/a.
+"""Expressive valence from Action Units by a fixed rule; quadrants of valence and arousal.
+
+Arousal needs a model trained on human ratings and is n/a without (see :mod:`duchenne.analysis.affect`).
 
 The rule follows the two muscles whose activity is most nearly linear in the pleasantness of what
 people look at: zygomaticus major (AU12) rises with it and corrugator supercilii (AU04) falls
@@ -60,23 +62,27 @@ def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
     return np.asarray(np.clip((positive - negative) / 5.0, -1.0, 1.0), np.float64)
 
 
-def affect_quadrant(valence: FloatArray, arousal: FloatArray) -> NDArray[np.object_]:
+def affect_quadrant(
+    valence: FloatArray, arousal: FloatArray, *, neutral_radius: float = NEUTRAL_RADIUS
+) -> NDArray[np.object_]:
     """Return the quadrant of the emotion wheel in each frame.
 
     Parameters
     ----------
     valence, arousal : (n,) float64
         -1 to 1. Arousal is NaN without a model trained on human ratings.
+    neutral_radius : float, default 0.2
+        Closer to the middle than this is neutral.
 
     Returns
     -------
     (n,) object
-        ``HVHA``, ``LVHA``, ``LVLA`` or ``HVLA`` (zero counts as high); ``neutral`` closer than 0.2 to
-        the middle; ``not_assessable`` where either is NaN.
+        ``HVHA``, ``LVHA``, ``LVLA`` or ``HVLA`` (zero counts as high); ``neutral`` closer than
+        the radius to the middle; ``not_assessable`` where either is NaN.
     """
     label = np.full(len(valence), NOT_ASSESSABLE, dtype=object)
     known = np.isfinite(valence) & np.isfinite(arousal)
     high = np.where(valence >= 0, "HV", "LV").astype(object)
     label[known] = (high + np.where(arousal >= 0, "HA", "LA").astype(object))[known]
-    label[known & (np.hypot(valence, arousal) < NEUTRAL_RADIUS)] = NEUTRAL
+    label[known & (np.hypot(valence, arousal) < neutral_radius)] = NEUTRAL
     return label

@@ -108,15 +108,46 @@ def au_events(
         if f"{au}_r" not in table.columns:
             continue
         values = table[f"{au}_r"].to_numpy(np.float64)
-        fit = local_fit(times_s, values, step_s, smoothing)
-        smoothed = np.clip(fit.value, 0.0, MAX_INTENSITY)
-        for run in runs(times_s, smoothed, step_s, smoothing.bridge_s):
-            curve = _Curve(times_s[run], smoothed[run], fit.slope_per_s[run])
-            rows.extend({"au": au} | event for event in _events(curve, rule))
+        found = curve_events(times_s, values, step_s, smoothing=smoothing, rule=rule)
+        rows.extend({"au": au} | event for event in found)
     rows.sort(key=lambda row: (row["onset_s"], row["au"]))
     made = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = [name for name in COLUMNS if name not in ("au", "complete")]
     return made.astype({**dict.fromkeys(numbers, "float64"), "complete": "bool", "au": "object"})
+
+
+def curve_events(
+    times_s: FloatArray,
+    values: FloatArray,
+    step_s: float | None = None,
+    *,
+    smoothing: Smoothing = DEFAULT_SMOOTHING,
+    rule: EventRule = DEFAULT_RULE,
+) -> list[dict[str, Any]]:
+    """Return the events of one curve, in the order of its stretches without gaps.
+
+    Parameters
+    ----------
+    times_s, values : (n,) float64
+        Times in seconds, and intensities, NaN where not measured.
+    step_s : float, optional
+        Median step of the recording; of the times where absent.
+    smoothing, rule
+        How curves are smoothed, and what an event is.
+
+    Returns
+    -------
+    list of dict
+        The columns of :func:`au_events` without ``au``.
+    """
+    step_s = median_step_s(times_s) if step_s is None else step_s
+    fit = local_fit(times_s, values, step_s, smoothing)
+    smoothed = np.clip(fit.value, 0.0, MAX_INTENSITY)
+    found: list[dict[str, Any]] = []
+    for run in runs(times_s, smoothed, step_s, smoothing.bridge_s):
+        curve = _Curve(times_s[run], smoothed[run], fit.slope_per_s[run])
+        found.extend(_events(curve, rule))
+    return found
 
 
 class _Curve(NamedTuple):

@@ -16,9 +16,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duchenne import __version__
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.face.decode import (
     IMAGE_SUFFIXES,
     frame_count,
@@ -33,7 +35,6 @@ from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import pandas as pd
 
@@ -54,6 +55,8 @@ class Settings:
     neutral: tuple[tuple[float, float], ...] = ()
     suffix: str = ".csv"
     version: str = __version__
+    affect: str = DEFAULT_AFFECT_BACKEND
+    affect_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,9 @@ def measure_unit(
     path = unit.paths[0]
     frames = video_frames(path, max_side_px=MAX_SIDE_PX)
     try:
-        film = measure_faces(frames, backend=settings.backend, progress=progress)
+        film = measure_faces(
+            frames, backend=settings.backend, affect=settings.affect, progress=progress
+        )
     except DuchenneError as error:
         return Outcome(None, (str(error),))
     with film:
@@ -172,7 +177,9 @@ def _measure_pictures(
             except DuchenneError as error:
                 problems[i] = str(error)
 
-    table = analyse_pictures(pictures(), backend=settings.backend, progress=progress).table
+    table = analyse_pictures(
+        pictures(), backend=settings.backend, affect=settings.affect, progress=progress
+    ).table
     if not len(table):
         return Outcome(None, tuple(problems.values()))
     at = table["frame"].to_numpy(int)
@@ -335,7 +342,8 @@ def _done(unit: Unit, settings: Settings, folder: Path) -> Outcome | None:
 def _stamp(unit: Unit, settings: Settings) -> dict[str, Any]:
     """Return what must be the same for a part to be taken as it is, as it comes out of JSON."""
     files = []
-    for path in unit.paths:
+    _, _, read = settings.backend.partition(":")  # the table of openface-csv
+    for path in (*unit.paths, *([Path(read)] if read else [])):
         with suppress(OSError):
             about = path.stat()
             files.append([str(path.resolve()), about.st_size, about.st_mtime_ns])

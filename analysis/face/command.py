@@ -9,6 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from duchenne.analysis.affect.registry import (
+    DEFAULT_AFFECT_BACKEND,
+    affect_hash,
+    load_affect_backend,
+)
+from duchenne.analysis.affect.table import AFFECT_STYLE
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.batch import (
     Outcome,
@@ -38,6 +44,7 @@ def run_au_command(
     style: str = "tidy",
     *,
     workers: int = 1,
+    affect: str = DEFAULT_AFFECT_BACKEND,
 ) -> int:
     """Measure videos, pictures and folders of pictures and write one table.
 
@@ -58,6 +65,8 @@ def run_au_command(
     style : {"tidy", "openface"}
     workers : int, default 1
         Videos measured at the same time.
+    affect : str
+        What tells valence and arousal: ``rule``, or ``checkpoint:FILE``.
 
     Returns
     -------
@@ -77,9 +86,14 @@ def run_au_command(
     _check_output(out, style, videos)
     if workers < 1:
         raise UsageError(f"--workers {workers} must be at least 1.")
-    settings = Settings(backend, style, parse_neutral(neutral), out.suffix.lower())
+    settings = Settings(
+        backend, style, parse_neutral(neutral), out.suffix.lower(),
+        affect=affect, affect_sha256=affect_hash(affect),
+    )  # fmt: skip
     inputs = _expand([Path(video) for video in videos])
     load_backend(backend)
+    for line in getattr(load_affect_backend(affect), "told", ()):
+        sys.stderr.write(f"duchenne: {affect.partition(':')[2]}: {line}\n")
     face_model_path()
     many = len(inputs) > 1 or any(Path(video).is_dir() for video in videos)
     units = units_of(inputs)
@@ -214,7 +228,7 @@ def parse_neutral(neutral: str | Sequence[str] | None) -> tuple[tuple[float, flo
 
 
 def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> None:
-    if style not in STYLES:
+    if style not in {*STYLES, AFFECT_STYLE}:
         raise UsageError(f"There is no style '{style}'; there are: {', '.join(STYLES)}.")
     if out.suffix.lower() not in SEPARATORS:
         raise UsageError(f"--out {out} must end with .csv or .tsv.")

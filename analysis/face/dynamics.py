@@ -10,6 +10,7 @@ import pandas as pd
 
 from duchenne.analysis.face.au_events import DEFAULT_RULE as EVENT_RULE
 from duchenne.analysis.face.au_events import EventRule, au_events
+from duchenne.analysis.face.backends.base import MIN_RELIABILITY
 from duchenne.analysis.face.blinks import eye_closure, fast_enough_for_blinks, find_blinks
 from duchenne.analysis.face.flow_evidence import FlowEvidence
 from duchenne.analysis.face.head_movement import head_speed_deg_s
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from duchenne.analysis.face.backends.base import AUBackend
     from duchenne.analysis.face.frames import FloatArray
     from duchenne.analysis.face.signals import FaceSignals
-
-# Bursts are looked for in Action Units that correlate at least this much with the truth.
-MIN_RELIABILITY = 0.3
 
 
 @dataclass(frozen=True)

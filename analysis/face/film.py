@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.affect.base import with_affect
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND, load_affect_backend
+from duchenne.analysis.affect.rule import RuleBackend
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.calibration import Calibration, calibrate
 from duchenne.analysis.face.dynamics import (
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from duchenne.analysis.affect.base import AffectBackend
     from duchenne.analysis.face.backends.base import AUBackend
 
 Sound = tuple[FloatArray, FloatArray]
@@ -49,6 +53,8 @@ class FaceFilm:
         They are pictures that have nothing to do with each other.
     part_frames, margin_frames : int
         Frames of a part, and how many before and after it are looked at besides.
+    affect : AffectBackend
+        What tells valence and arousal.
     """
 
     film: MeasuredFilm
@@ -56,6 +62,7 @@ class FaceFilm:
     still: bool = False
     part_frames: int = PART_FRAMES
     margin_frames: int = MARGIN_FRAMES
+    affect: AffectBackend = field(default_factory=RuleBackend)
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +102,8 @@ class FaceFilm:
         calibration = self.calibrated(neutral)
         quality, usual_eyes = self.quality, self.film.usual_eyes()
         n = len(self.film)
+        affect = self.affect.start(self.film.affect_at_rest(neutral), still=self.still)
+        quality |= {"affect": affect.report()}
         before: FloatArray | None = None
         occurs = [f"{name}_c" for name in self.backend.au_names]
         for first in range(0, max(n, 1), self.part_frames):
@@ -102,7 +111,8 @@ class FaceFilm:
             begin, end = max(0, first - self.margin_frames), min(n, last + self.margin_frames)
             part = self.film.part(begin, end)
             result = frame_result(part.measured, self.backend, calibration, before)
-            result = replace(result, quality=result.quality | quality)
+            table = with_affect(result.table, affect, part.affect, first - begin, last - begin)
+            result = replace(result, table=table, quality=result.quality | quality)
             following = last - self.margin_frames - 1
             if following >= begin:
                 before = result.table[occurs].to_numpy(np.float64)[following - begin]
@@ -124,6 +134,7 @@ def measure_faces(
     frames: Iterable[Frame],
     *,
     backend: str | AUBackend = DEFAULT_BACKEND,
+    affect: str | AffectBackend = DEFAULT_AFFECT_BACKEND,
     progress: Callable[[int], object] | None = None,
     limits: QualityLimits = DEFAULT_LIMITS,
     still: bool = False,
@@ -138,12 +149,15 @@ def measure_faces(
     Raises
     ------
     DuchenneError
-        When the face model is missing, the backend is not known, or there is no room for
-        temporary files.
+        When the face model is missing, a backend is not known or its file cannot be read, or there is no
+        room for temporary files.
     """
     estimator = load_backend(backend) if isinstance(backend, str) else backend
-    film = measure_film(frames, estimator, limits=limits, progress=progress, still=still)
-    return FaceFilm(film, estimator, still=still)
+    feeling = load_affect_backend(affect) if isinstance(affect, str) else affect
+    film = measure_film(
+        frames, estimator, limits=limits, progress=progress, still=still, affect=feeling
+    )
+    return FaceFilm(film, estimator, still=still, affect=feeling)
 
 
 def joined(results: Sequence[FaceResult]) -> FaceResult:

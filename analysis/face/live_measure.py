@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from duchenne.analysis.face.affect import expressive_valence
+from duchenne.analysis.face.backends.base import MIN_RELIABILITY
 from duchenne.analysis.face.calibration import occurrence
 from duchenne.analysis.face.emotion import EXPRESSIONS, LABELS, NOT_ASSESSABLE, match_prototypes
 from duchenne.analysis.face.landmarks import FaceTracker
 from duchenne.analysis.face.quality import DEFAULT_LIMITS, confidence, usable
-from duchenne.analysis.face.result import MIN_RELIABILITY
 
 if TYPE_CHECKING:
     from types import TracebackType

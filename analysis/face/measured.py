@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from duchenne.analysis.affect.rule import RuleBackend
 from duchenne.analysis.face.blinks import usual_openness
 from duchenne.analysis.face.flow import NAMES as FLOW_REGIONS
 from duchenne.analysis.face.flow import FlowReader
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from duchenne.analysis.affect.base import AffectBackend
     from duchenne.analysis.face.backends.base import AUBackend
     from duchenne.analysis.face.frames import FaceFrames
 
@@ -35,6 +37,8 @@ BATCH = 32
 RATE_FRAMES = 8
 # A neutral face is the median of at most so many frames, evenly spread over those there are.
 MAX_REFERENCE_FRAMES = 20_000
+# The same of an affect backend, which may keep a thousand numbers of each.
+MAX_AT_REST = 1_000
 N_POSE, N_SIGNALS, N_FLOW = 3, 4, 2 * len(FLOW_REGIONS)
 
 
@@ -76,11 +80,14 @@ class Part:
         NaN where not usable.
     flow : (n, 14, 2) float64 or None
         None below 60 frames per second, and of pictures.
+    affect : (n, n_affect) float64
+        As the affect backend gives it.
     """
 
     measured: Measured
     signals: FaceSignals
     flow: FloatArray | None
+    affect: FloatArray
 
 
 class MeasuredFilm:
@@ -92,6 +99,8 @@ class MeasuredFilm:
         Columns that the backend measures.
     has_flow : bool
         Whether optical flow is kept too.
+    n_affect : int
+        Columns that the affect backend keeps.
 
     Attributes
     ----------
@@ -100,11 +109,12 @@ class MeasuredFilm:
         See :class:`Measured`; complete after `done`.
     """
 
-    def __init__(self, n_features: int, *, has_flow: bool = False) -> None:
+    def __init__(self, n_features: int, *, has_flow: bool = False, n_affect: int = 0) -> None:
         self._n_features = n_features
         self._has_flow = has_flow
         width = n_features + 1 + N_POSE + N_SIGNALS + (N_FLOW if has_flow else 0)
-        self._spool = Spool(width)
+        self._affect = slice(width, width + n_affect)
+        self._spool = Spool(width + n_affect)
         self._times: list[FloatArray] = []
         self._flags: list[BoolArray] = []
         self.frame: FloatArray = np.zeros(0)
@@ -133,6 +143,7 @@ class MeasuredFilm:
         features: FloatArray,
         limits: QualityLimits,
         flow: FloatArray | None = None,
+        affect: FloatArray | None = None,
     ) -> None:
         """Add a batch of tracked frames."""
         confidences = confidence(faces, limits)
@@ -148,6 +159,8 @@ class MeasuredFilm:
         ]
         if flow is not None:
             columns.append(flow.reshape(len(flow), N_FLOW))
+        if affect is not None and affect.shape[1]:
+            columns.append(affect)
         self._spool.append(np.column_stack(columns))
         self._times.append(np.stack([faces.frame.astype(np.float64), faces.time_s]))
         readable = np.isfinite(faces.size_px[:, 0])
@@ -166,7 +179,7 @@ class MeasuredFilm:
         rows, n = self._spool.read(first, last), self._n_features
         some = slice(first, first + len(rows))
         pose = rows[:, n + 1 : n + 1 + N_POSE]
-        others = rows[:, n + 1 + N_POSE :]
+        others = rows[:, n + 1 + N_POSE : self._affect.start]
         measured = Measured(
             frame=self.frame[some],
             time_s=self.time_s[some],
@@ -180,7 +193,7 @@ class MeasuredFilm:
         left, right, lips, mouth = others[:, :N_SIGNALS].T
         signals = FaceSignals(left, right, lips, mouth, pose)
         flow = others[:, N_SIGNALS:].reshape(-1, len(FLOW_REGIONS), 2) if self._has_flow else None
-        return Part(measured, signals.where(measured.usable), flow)
+        return Part(measured, signals.where(measured.usable), flow, rows[:, self._affect])
 
     def reference(
         self, windows_s: Sequence[tuple[float, float]]
@@ -198,6 +211,14 @@ class MeasuredFilm:
         features = self._spool.columns(rows, 0, self._n_features)
         return features, self.time_s[rows], np.ones(len(rows), np.bool_)
 
+    def affect_at_rest(self, windows_s: Sequence[tuple[float, float]]) -> FloatArray:
+        """Return what the affect backend kept of the usable frames of the neutral phase, some of many."""
+        inside = np.zeros(len(self.time_s), np.bool_)
+        for start, end in windows_s:
+            inside |= (self.time_s >= start) & (self.time_s < end)
+        rows = _spread(np.flatnonzero(inside & self.usable), MAX_AT_REST)
+        return self._spool.columns(rows, self._affect.start, self._affect.stop)
+
     def usual_eyes(self) -> tuple[float, float]:
         """Return how open the left and the right eye usually are, from at most 20,000 usable frames."""
         left = self._n_features + 1 + N_POSE
@@ -212,6 +233,7 @@ def measure_film(
     limits: QualityLimits = DEFAULT_LIMITS,
     progress: Callable[[int], object] | None = None,
     still: bool = False,
+    affect: AffectBackend | None = None,
 ) -> MeasuredFilm:
     """Read all frames once and let go of each.
 
@@ -224,6 +246,8 @@ def measure_film(
         Told the number of frames done, after each batch.
     still : bool
         Pictures that have nothing to do with each other.
+    affect : AffectBackend, optional
+        The rule on Action Units where absent.
 
     Returns
     -------
@@ -235,13 +259,16 @@ def measure_film(
     is_fast = bool(begin) and fast_enough(np.array([time_s for _, time_s, _ in begin]))
     reader = FlowReader() if is_fast else None
     rest = _chained(begin, rest)
-    film = MeasuredFilm(len(backend.feature_names), has_flow=reader is not None)
-    keep_images = backend.needs_images or reader is not None
+    affect = affect or RuleBackend()
+    film = MeasuredFilm(
+        len(backend.feature_names), has_flow=reader is not None, n_affect=affect.n_features
+    )
+    keep_images = backend.needs_images or affect.needs_images or reader is not None
     try:
         with FaceTracker(still=still) as tracker:
             while len(faces := tracker.track(islice(rest, BATCH), keep_images=keep_images)):
                 flow = None if reader is None else reader.read(faces)
-                film.add(faces, backend.features(faces), limits, flow)
+                film.add(faces, backend.features(faces), limits, flow, affect.features(faces))
                 if progress is not None:
                     progress(len(film))
     except BaseException:
@@ -258,7 +285,8 @@ def _chained(begin: list[Frame], rest: Iterator[Frame]) -> Iterator[Frame]:
     yield from rest
 
 
-def _spread(rows: RowNumbers) -> RowNumbers:
-    if len(rows) <= MAX_REFERENCE_FRAMES:
+def _spread(rows: RowNumbers, at_most: int | None = None) -> RowNumbers:
+    at_most = MAX_REFERENCE_FRAMES if at_most is None else at_most
+    if len(rows) <= at_most:
         return rows
-    return rows[np.linspace(0, len(rows) - 1, MAX_REFERENCE_FRAMES).astype(np.intp)]
+    return rows[np.linspace(0, len(rows) - 1, at_most).astype(np.intp)]

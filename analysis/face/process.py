@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
 from duchenne.analysis.face.dynamics import DEFAULT_OPTIONS, DynamicsOptions
 from duchenne.analysis.face.features import face_features
@@ -16,6 +17,7 @@ from duchenne.analysis.face.result import FaceResult, frame_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from duchenne.analysis.affect.base import AffectBackend
     from duchenne.analysis.face.backends.base import AUBackend
     from duchenne.analysis.face.film import Sound
     from duchenne.analysis.face.measured import Frame
@@ -40,6 +42,7 @@ def analyse_face(
     limits: QualityLimits = DEFAULT_LIMITS,
     sound: Sound | None = None,
     options: DynamicsOptions = DEFAULT_OPTIONS,
+    affect: str | AffectBackend = DEFAULT_AFFECT_BACKEND,
 ) -> FaceResult:
     """Measure one person's face in every frame of a video.
 
@@ -65,6 +68,8 @@ def analyse_face(
         Level of a microphone on the clock of the frames, to tell speech.
     options : DynamicsOptions
         Settings of the temporal measures.
+    affect : str or AffectBackend
+        What tells valence and arousal, by name or itself.
 
     Raises
     ------
@@ -72,7 +77,11 @@ def analyse_face(
         When the face model is missing, or the backend is not known.
     """
     with measure_faces(
-        islice(iter(frames), n_frames), backend=backend, progress=progress, limits=limits
+        islice(iter(frames), n_frames),
+        backend=backend,
+        affect=affect,
+        progress=progress,
+        limits=limits,
     ) as film:
         return joined(list(film.results(neutral, sound=sound, options=options)))
 
@@ -83,6 +92,7 @@ def analyse_pictures(
     backend: str | AUBackend = DEFAULT_BACKEND,
     progress: Callable[[int], object] | None = None,
     limits: QualityLimits = DEFAULT_LIMITS,
+    affect: str | AffectBackend = DEFAULT_AFFECT_BACKEND,
 ) -> FaceResult:
     """Measure the largest face of each of several pictures that have nothing to do with each other.
 
@@ -90,6 +100,6 @@ def analyse_pictures(
     typical neutral face.
     """
     with measure_faces(
-        pictures, backend=backend, progress=progress, limits=limits, still=True
+        pictures, backend=backend, affect=affect, progress=progress, limits=limits, still=True
     ) as film:
         return joined(list(film.results()))

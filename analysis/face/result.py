@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.face.affect import expressive_valence
+from duchenne.analysis.face.backends.base import MIN_RELIABILITY
 from duchenne.analysis.face.calibration import Calibration, occurrence
 from duchenne.analysis.face.emotion import match_prototypes
 from duchenne.analysis.face.geometry.closure import add_closed_eyes
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from duchenne.analysis.face.measured import Measured, MeasuredFilm
 
 BLOCK = 4096
-# Action Units that correlate less than this with the truth are kept out of the prototypes.
-MIN_RELIABILITY = 0.5
 
 
 @dataclass(frozen=True)

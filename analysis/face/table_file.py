@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from duchenne.analysis.affect.columns import affect_columns
+from duchenne.analysis.affect.table import AFFECT_STYLE, affect_table
 from duchenne.analysis.codebooks import AU_FRAME, au_columns
 from duchenne.analysis.face.openface import OPENFACE_COLUMNS, openface_table
 from duchenne.analysis.tables import Column, replacing, write_codebook, write_table
@@ -45,6 +47,8 @@ def write_au_table(table: pd.DataFrame, path: Path, style: str) -> None:
     table = table[(["input"] if "input" in table else []) + columns]
     if style == "openface":
         table = openface_table(table)
+    elif style == AFFECT_STYLE:
+        table = affect_table(table)
     table = _rounded(table)
     codebook = _codebook([str(c) for c in table.columns], style)
     if path.suffix.lower() == ".tsv":
@@ -156,5 +160,5 @@ def _codebook(names: Sequence[str], style: str) -> dict[str, Column]:
     book["time"] = Column("Time of the frame from the start of the video.", "s", kind="number")
     if style == "openface":
         book |= OPENFACE_COLUMNS
-    book |= au_columns(names)
+    book |= au_columns(names) | affect_columns(names)
     return {name: book[name] for name in names}

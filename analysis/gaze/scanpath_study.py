@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from duchenne.analysis.codebooks import IDENTITY
 from duchenne.analysis.gaze.scanpath import MULTIMATCH_MIN_FIXATIONS, multimatch
-from duchenne.analysis.tables import Column, read_table, write_table
+from duchenne.analysis.study_films import identity_of, shown_of_kind, write_rows
+from duchenne.analysis.tables import Column, read_table
 from duchenne.analysis.values import number, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from duchenne.analysis.paths import AnalysisPaths
@@ -106,11 +107,7 @@ def write_similarity(
         tell("scan paths", done, len(pictures))
         if len(pictures[name]) > 1:
             rows += picture_similarity(list(pictures[name].values()))
-    if not rows:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        return None
-    return write_table(pd.DataFrame(rows).reindex(columns=list(SIMILARITY)), path, SIMILARITY)
+    return write_rows(rows, path, SIMILARITY)
 
 
 def picture_similarity(people: Sequence[_Path]) -> list[dict[str, Any]]:
@@ -151,12 +148,12 @@ def pairs(people: Sequence[int], seed: int = 0) -> Iterator[tuple[int, int]]:
 def _paths_of(session: AnalysisPaths) -> Iterator[tuple[str, str, _Path]]:
     if not session.fixations.is_file():
         return
-    summary, fixations = read_table(session.summary), read_table(session.fixations)
+    fixations = read_table(session.fixations)
     sizes = _sizes(read_table(session.events))
     fixations = fixations[fixations["phase"] == "stimulus"].sort_values("onset")
-    for row in records(summary):
+    for row in shown_of_kind(session, "image"):
         name = row["presentation_id"]
-        if row.get("kind") != "image" or name not in sizes:
+        if name not in sizes:
             continue
         width, height = sizes[name]
         mine = fixations[fixations["presentation_id"] == name]
@@ -165,10 +162,9 @@ def _paths_of(session: AnalysisPaths) -> Iterator[tuple[str, str, _Path]]:
             for column, scale in (("x_stim", width), ("y_stim", height), ("duration", 1.0))
         )
         known = np.isfinite(values).all(axis=0)
-        identity = {key: row.get(key) for key in (*IDENTITY, "presentation_id", "stimulus_id")}
         path = (values[0][known], values[1][known], values[2][known])
         size = (round(width), round(height))
-        yield str(row["stimulus_id"]), str(row["participant"]), _Path(identity, path, size)
+        yield str(row["stimulus_id"]), str(row["participant"]), _Path(identity_of(row), path, size)
 
 
 def _sizes(events: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -6,12 +6,10 @@ Memory: of each session only its film samples are read, and of these gaze and pu
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from duchenne.analysis.codebooks import IDENTITY
 from duchenne.analysis.gaze.synchrony import (
@@ -21,13 +19,23 @@ from duchenne.analysis.gaze.synchrony import (
     on_film_time,
     saliency_against_chance,
 )
-from duchenne.analysis.tables import Column, read_table, write_table
-from duchenne.analysis.values import records
+from duchenne.analysis.study_films import (
+    GRID_HZ,
+    Usable,
+    first_of_each,
+    identity_of,
+    rows_of_films,
+    shown_of_kind,
+    standardised,
+    write_rows,
+)
+from duchenne.analysis.tables import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from duchenne.analysis.paths import AnalysisPaths
@@ -35,10 +43,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Progress = Callable[[str, int, int], None]
 
-GRID_HZ = 25.0
-MIN_PARTICIPANTS = 3
-MIN_KNOWN = 0.5
-"""Least share of a film with gaze for a participant to be measured and to be among the others."""
 N_SHIFTS = 100
 """Movements in time that make the chance level of a correlation; of NSS a part, at fewer frames."""
 NSS_SHIFTS, NSS_FRAMES = 40, 300
@@ -128,55 +132,29 @@ def write_synchrony(
     The first presentation of a film to a participant counts. Film time is that of the frames that
     were on the screen, so that dropped frames and pauses do not shift anybody.
     """
-    tell = progress or (lambda _stage, _done, _total: None)
-    films: dict[str, list[_Viewing]] = defaultdict(list)
-    for done, session in enumerate(sessions):
-        tell("synchrony", done, len(sessions))
-        for name, viewing in _viewings(session):
-            films[name].append(viewing)
-    rows: list[dict[str, Any]] = []
-    for done, name in enumerate(sorted(films)):
-        tell("synchrony", done, len(films))
-        rows += film_synchrony(films.pop(name))
-    if not rows:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        return None
-    frame = pd.DataFrame(rows).reindex(columns=list(SYNCHRONY))
-    return write_table(frame, path, SYNCHRONY)
+    return write_rows(rows_of_films(sessions, _viewings, film_synchrony, progress), path, SYNCHRONY)
 
 
 def film_synchrony(viewings: Sequence[_Viewing]) -> list[dict[str, Any]]:
     """Return one row per participant of one film."""
-    first: dict[str, _Viewing] = {}
-    for viewing in viewings:
-        first.setdefault(str(viewing.identity["participant"]), viewing)
-    people = list(first.values())
+    people = first_of_each(viewings)
     n = max(person.traces.shape[1] for person in people)
     traces = np.full((len(people), 3, n), np.nan)
     for i, person in enumerate(people):
         traces[i, :, : person.traces.shape[1]] = person.traces
-    known = np.isfinite(traces[:, 0]) & np.isfinite(traces[:, 1])
-    share = known.mean(axis=1) if n else np.zeros(len(people))
-    usable = np.flatnonzero(share >= MIN_KNOWN)
-    enough = usable.size >= MIN_PARTICIPANTS
-    measured = _measure(traces[usable]) if enough else []
+    usable = Usable.of(np.isfinite(traces[:, 0]) & np.isfinite(traces[:, 1]))
+    measured = _measure(traces[usable.who]) if usable.enough else []
     rows = []
     for i, person in enumerate(people):
         row = dict(person.identity) | {
-            "n_others": int(np.count_nonzero(usable != i)),
+            "n_others": usable.n_others(i),
             "film_s": n / GRID_HZ if n else np.nan,
-            "known_fraction": float(share[i]) if n else np.nan,
+            "known_fraction": float(usable.share[i]) if n else np.nan,
         }
-        if person.reason:
-            row["reason"] = person.reason
-        elif share[i] < MIN_KNOWN:
-            row["reason"] = f"gaze in {100 * share[i]:.0f}% of the film, less than 50%"
-        elif not enough:
-            seen = "1 participant" if usable.size == 1 else f"{usable.size} participants"
-            row["reason"] = f"{seen} with usable gaze; {MIN_PARTICIPANTS} are needed"
+        if reason := person.reason or usable.reason_against(i, "gaze", "usable gaze"):
+            row["reason"] = reason
         else:
-            row |= measured[int(np.flatnonzero(usable == i)[0])]
+            row |= measured[int(np.flatnonzero(usable.who == i)[0])]
         rows.append(row)
     return rows
 
@@ -190,7 +168,7 @@ def _measure(traces: Floats) -> list[dict[str, float]]:
     for axis, name in enumerate(_MEASURES[:3]):
         trace = traces[:, axis]
         if name == "isc_pupil":
-            trace = _standardised(trace)
+            trace = standardised(trace)
         values[name] = (inter_subject_correlation(trace), correlation_by_chance(trace, shifts))
     x, y = traces[:, 0], traces[:, 1]
     saliency, _ = saliency_against_chance(x, y)
@@ -211,16 +189,14 @@ def _measure(traces: Floats) -> list[dict[str, float]]:
     return rows
 
 
-def _viewings(session: AnalysisPaths) -> list[tuple[str, _Viewing]]:
+def _viewings(session: AnalysisPaths) -> list[_Viewing]:
     """Return the films of a session, each with its traces."""
-    summary = read_table(session.summary)
-    shown = [row for row in records(summary) if row.get("kind") == "video"]
+    shown = shown_of_kind(session, "video")
     if not shown:
         return []
-    samples = _film_samples(session.gaze) if session.gaze.is_file() else None
+    samples = film_samples(session.gaze)
     found = []
     for row in shown:
-        identity = {name: row.get(name) for name in (*IDENTITY, "presentation_id", "stimulus_id")}
         traces, reason = np.empty((3, 0), dtype=np.float32), ""
         if samples is None:
             reason = "no gaze was analysed"
@@ -229,7 +205,7 @@ def _viewings(session: AnalysisPaths) -> list[tuple[str, _Viewing]]:
             traces = film_traces(mine)
             if not traces.shape[1]:
                 reason = "which frames of the film were shown is not recorded"
-        found.append((str(row["stimulus_id"]), _Viewing(identity, traces, reason)))
+        found.append(_Viewing(identity_of(row), traces, reason))
     return found
 
 
@@ -254,7 +230,10 @@ def _since_flip(media_s: Floats, times_s: Floats) -> Floats:
     return since
 
 
-def _film_samples(path: Path) -> pd.DataFrame:
+def film_samples(path: Path) -> pd.DataFrame | None:
+    """Return the samples during which a film was shown, of the gaze table; None without the file."""
+    if not path.is_file():
+        return None
     import pyarrow.parquet as pq  # noqa: PLC0415 (heavy)
 
     columns = ["time", "presentation_id", "media_time_s", *_GAZE, _PUPIL]
@@ -266,14 +245,6 @@ def _film_samples(path: Path) -> pd.DataFrame:
     )
     frame: pd.DataFrame = table.to_pandas()
     return frame
-
-
-def _standardised(traces: Floats) -> Floats:
-    known = np.isfinite(traces)
-    n = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = traces - np.where(known, traces, 0.0).sum(axis=1, keepdims=True) / n
-    spread = np.sqrt((np.where(known, centred, 0.0) ** 2).sum(axis=1, keepdims=True) / n)
-    return np.asarray(centred / np.where(spread > 0, spread, np.nan))
 
 
 def _mean(values: Floats) -> Floats:

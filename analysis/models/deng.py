@@ -5,7 +5,7 @@ After Deng, Chen & Shi (2020), Multitask emotion recognition with incomplete lab
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 N_BINS = 20
 BIN_WIDTH = 2.0 / N_BINS
 N_UNITS, N_CLASSES, FEATURES = 8, 7, 128
-TASKS = {"au": N_UNITS, "expression": N_CLASSES, "affect": 2 * N_BINS}
 TEMPERATURE, TEACHER_SHARE = 1.5, 0.4
+
+
+def task_sizes(units: int = N_UNITS, classes: int = N_CLASSES) -> dict[str, int]:
+    """Return how many outputs each task has; the publication has 8 Action Units and 7 classes."""
+    return {"au": units, "expression": classes, "affect": 2 * N_BINS}
 
 
 def bin_centres(*, parity: bool = False) -> Tensor:
@@ -76,12 +80,15 @@ class DengCnn(nn.Module):
     ----------
     n_outputs : int
         Always 2: valence and arousal.
+    units, classes : int
+        Action Units and classes of expression that it learns besides.
     """
 
-    def __init__(self, n_outputs: int = 2) -> None:
+    def __init__(self, n_outputs: int = 2, units: int = N_UNITS, classes: int = N_CLASSES) -> None:
         super().__init__()
         if n_outputs != 2:
             raise ValueError("this system answers valence and arousal: 2 outputs")
+        self.sizes = task_sizes(units, classes)
         self.body = ResNet(50)
         self.embed = nn.ModuleDict(
             {
@@ -91,10 +98,10 @@ class DengCnn(nn.Module):
                     nn.ReLU(),
                     nn.BatchNorm1d(FEATURES),
                 )
-                for task in TASKS
+                for task in self.sizes
             }
         )
-        self.head = nn.ModuleDict({task: nn.Linear(FEATURES, n) for task, n in TASKS.items()})
+        self.head = nn.ModuleDict({task: nn.Linear(FEATURES, n) for task, n in self.sizes.items()})
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Return the 128 features of each task: (b, 128)."""
@@ -125,18 +132,34 @@ class DengRnn(nn.Module):
         Always 2: valence and arousal.
     encoder : DengCnn, optional
         Is frozen.
+    units, classes : int
+        As in `DengCnn`.
     """
 
-    def __init__(self, n_outputs: int = 2, encoder: DengCnn | None = None) -> None:
+    taken_over: ClassVar[dict[str, str]] = {"body.": "encoder.body.", "embed.": "encoder.embed."}
+    """Where weights of the convolutional network belong."""
+
+    def __init__(
+        self,
+        n_outputs: int = 2,
+        encoder: DengCnn | None = None,
+        *,
+        units: int = N_UNITS,
+        classes: int = N_CLASSES,
+    ) -> None:
         super().__init__()
-        self.encoder = (encoder or DengCnn(n_outputs)).eval().requires_grad_(requires_grad=False)
+        self.sizes = task_sizes(units, classes) if encoder is None else encoder.sizes
+        own = encoder or DengCnn(n_outputs, units, classes)
+        self.encoder = own.eval().requires_grad_(requires_grad=False)
         self.gru = nn.ModuleDict(
             {
                 task: nn.GRU(FEATURES, FEATURES, batch_first=True, bidirectional=True)
-                for task in TASKS
+                for task in self.sizes
             }
         )
-        self.head = nn.ModuleDict({task: nn.Linear(2 * FEATURES, n) for task, n in TASKS.items()})
+        self.head = nn.ModuleDict(
+            {task: nn.Linear(2 * FEATURES, n) for task, n in self.sizes.items()}
+        )
 
     def train(self, mode: bool = True) -> DengRnn:
         """Train the recurrent part; the encoder stays as it is."""
@@ -179,17 +202,19 @@ def teacher_loss(answer: Answer, truth: Mapping[str, Tensor]) -> dict[str, Tenso
     Parameters
     ----------
     answer : Answer
+        Of pictures or of clips.
     truth : mapping
-        Any of ``au`` (b, 8) with NaN, ``expression`` (b,) with -1, ``affect`` (b, 2) with NaN.
+        Any of ``au`` (b, units) with NaN, ``expression`` (b,) with -1, ``affect`` (b, 2) with NaN; of clips
+        the same with the frames of all clips one after another.
     """
-    assert answer.logits is not None
+    found = _flat(answer)
     losses: dict[str, Tensor] = {}
     if "au" in truth:
-        losses["au"] = N_UNITS * masked_bce(answer.extra["au"], truth["au"])
+        losses["au"] = found["au"].shape[1] * masked_bce(found["au"], truth["au"])
     if "expression" in truth:
-        losses["expression"] = masked_cross_entropy(answer.extra["expression"], truth["expression"])
+        losses["expression"] = masked_cross_entropy(found["expression"], truth["expression"])
     if "affect" in truth:
-        losses["affect"] = affect_loss(answer.logits, truth["affect"])
+        losses["affect"] = affect_loss(found["affect"], truth["affect"])
     total = sum(losses.values(), start=answer.values.sum() * 0.0)
     return {"total": total, **losses}
 
@@ -197,8 +222,8 @@ def teacher_loss(answer: Answer, truth: Mapping[str, Tensor]) -> dict[str, Tenso
 def student_loss(answer: Answer, teacher: Answer, truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the named losses of a student.
 
-    Tasks whose labels the batch has count 0.6 of the truth and 0.4 of the teacher, the others the teacher
-    alone: what is missing is filled in by the teacher.
+    A face whose label of a task is known counts 0.6 of the truth and 0.4 of the teacher there, another the
+    teacher alone: what is missing is filled in by the teacher. A batch may hold faces of both kinds.
 
     Parameters
     ----------
@@ -207,28 +232,45 @@ def student_loss(answer: Answer, teacher: Answer, truth: Mapping[str, Tensor]) -
     truth : mapping
         As in `teacher_loss`.
     """
-    assert answer.logits is not None
-    assert teacher.logits is not None
+    found, wanted = _flat(answer), {name: v.detach() for name, v in _flat(teacher).items()}
+    bce = fn.binary_cross_entropy_with_logits
     told = {
-        "au": N_UNITS
-        * fn.binary_cross_entropy_with_logits(
-            answer.extra["au"], torch.sigmoid(teacher.extra["au"].detach())
-        ),
-        "expression": _divergence(answer.extra["expression"], teacher.extra["expression"]),
-        "affect": 2 * _divergence(answer.logits, teacher.logits),
+        "au": bce(found["au"], torch.sigmoid(wanted["au"]), reduction="none").sum(dim=1),
+        "expression": _divergence(found["expression"], wanted["expression"]),
+        "affect": _divergence(found["affect"], wanted["affect"]).sum(dim=1),
     }
     known = teacher_loss(answer, truth)
     losses = {}
     for task, from_teacher in told.items():
-        losses[task] = from_teacher
+        here = (
+            _is_known(truth[task]) if task in truth else from_teacher.new_zeros(len(from_teacher))
+        )
+        share = 1 - (1 - TEACHER_SHARE) * here
+        losses[task] = (share * from_teacher).mean()
         if task in truth:
-            losses[task] = TEACHER_SHARE * from_teacher + (1 - TEACHER_SHARE) * known[task]
+            losses[task] = losses[task] + (1 - TEACHER_SHARE) * here.mean() * known[task]
     return {"total": sum(losses.values(), start=answer.values.sum() * 0.0) / 3, **losses}
 
 
+def _flat(answer: Answer) -> dict[str, Tensor]:
+    """Return the logits of each task with the frames of clips one after another."""
+    assert answer.logits is not None
+    return {
+        "au": answer.extra["au"].flatten(0, -2),
+        "expression": answer.extra["expression"].flatten(0, -2),
+        "affect": answer.logits.flatten(0, -3),
+    }
+
+
+def _is_known(truth: Tensor) -> Tensor:
+    """Return 1 for each face of which something of a task is known: (n,) float."""
+    if truth.ndim == 1:
+        return (truth >= 0).float()
+    return torch.isfinite(truth).any(dim=1).float()
+
+
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the KL divergence of softened classes, the mean over all but the last dimension."""
-    wanted = (teacher.detach() / TEMPERATURE).softmax(dim=-1)
+    """Return the KL divergence of softened classes, over the last dimension."""
+    wanted = (teacher / TEMPERATURE).softmax(dim=-1)
     found = (student / TEMPERATURE).log_softmax(dim=-1)
-    each = fn.kl_div(found, wanted, reduction="none").sum(dim=-1)
-    return each.mean()
+    return fn.kl_div(found, wanted, reduction="none").sum(dim=-1)

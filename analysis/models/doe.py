@@ -7,7 +7,7 @@ a frozen one that knows identity. Nothing but that side information separates th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -50,6 +50,9 @@ class DifferenceOfEmbeddings(nn.Module):
     encoder : nn.Module, optional
         Gives (b, 960) of images; a fresh MobileNetV3-Large where absent. Is frozen.
     """
+
+    taken_over: ClassVar[dict[str, str]] = {"emotion.": "encoder.body."}
+    """Where weights of the first stage of the disentangled model belong."""
 
     def __init__(self, n_outputs: int = 8, encoder: nn.Module | None = None) -> None:
         super().__init__()

@@ -57,6 +57,14 @@ class HierarchicalBlock(nn.Module):
         return found
 
 
+class MaxHourglass(Hourglass):
+    """An hourglass that keeps the highest of four cells on the way down, not their mean."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Return the highest of four cells."""
+        return fn.max_pool2d(x, 2)
+
+
 def _top() -> nn.ModuleDict:
     """Return what stands on an hourglass: block, features, heat maps."""
     return nn.ModuleDict(
@@ -95,7 +103,7 @@ class EmoFan(nn.Module):
             HierarchicalBlock(128, 128), HierarchicalBlock(128, WIDTH),
         )  # fmt: skip
         self.hourglasses = nn.ModuleList(
-            Hourglass(DEPTH, WIDTH, HierarchicalBlock) for _ in range(STACKS)
+            MaxHourglass(DEPTH, WIDTH, HierarchicalBlock) for _ in range(STACKS)
         )
         self.tops = nn.ModuleList(_top() for _ in range(STACKS))
         self.back_features = nn.Conv2d(WIDTH, WIDTH, 1)

@@ -176,13 +176,17 @@ class Hourglass(nn.Module):
         self.beside = block(n_channels, n_channels)
         self.down = block(n_channels, n_channels)
         self.inner: nn.Module = (
-            Hourglass(depth - 1, n_channels, block) if depth > 1 else block(n_channels, n_channels)
+            type(self)(depth - 1, n_channels, block) if depth > 1 else block(n_channels, n_channels)
         )
         self.up = block(n_channels, n_channels)
 
+    def pool(self, x: Tensor) -> Tensor:
+        """Return what four cells become on the way down: their mean."""
+        return fn.avg_pool2d(x, 2)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, n_channels, h, w)."""
-        low = self.up(self.inner(self.down(fn.avg_pool2d(x, 2))))
+        low = self.up(self.inner(self.down(self.pool(x))))
         found: Tensor = self.beside(x) + fn.interpolate(low, size=x.shape[-2:], mode="nearest")
         return found
 

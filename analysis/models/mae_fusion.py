@@ -6,17 +6,19 @@ ABAW competition (CVPR workshops); in our own code, with the root in the attenti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
+from duchenne.analysis.models.mae_teacher import PatchEncoder
 from duchenne.analysis.models.outputs import Answer
 from duchenne.analysis.models.registry import model
 from duchenne.analysis.training.losses import concordance
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import ViTMAEConfig
 
 CLIP_FRAMES = 100
 FRAME_FEATURES, SOUND_FEATURES = 768, 896
@@ -27,7 +29,7 @@ FRAME_FEATURES, SOUND_FEATURES = 768, 896
     task="affect",
     input_px=224,
     alignment="A2",
-    preprocessing="features of a masked auto-encoder, (b, 100, 768), and of the sound, (b, 100, 896)",
+    preprocessing="ImageNet mean and standard deviation; clips of 100 frames and their sound",
     paper="Zhang et al. 2023 (CVPR workshops)",
 )
 class MaeFusion(nn.Module):
@@ -41,7 +43,16 @@ class MaeFusion(nn.Module):
         Features of a frame and of its sound; 0 for silent films.
     width, layers : int
         256 and 6 as the paper says; the released code has 128 and 4.
+    config : transformers.ViTMAEConfig, optional
+        Shape of a frozen encoder that turns pictures into the features of frames, the mean over their
+        patches; ``n_frame`` is then its width. Without, features must be given.
     """
+
+    taken_over: ClassVar[dict[str, str]] = {
+        "body.vit.": "encoder.body.",
+        "encoder.": "encoder.body.",
+    }
+    """Where weights of a pre-trained auto-encoder, or of a teacher, belong."""
 
     def __init__(
         self,
@@ -53,8 +64,12 @@ class MaeFusion(nn.Module):
         layers: int = 6,
         heads: int = 4,
         dropout: float = 0.3,
+        config: ViTMAEConfig | None = None,
     ) -> None:
         super().__init__()
+        self.encoder = None if config is None else PatchEncoder(config)
+        if config is not None:
+            n_frame = config.hidden_size
         self.n_sound = n_sound
         self.join = nn.Sequential(nn.Conv1d(n_frame + n_sound, width, 1), nn.LeakyReLU(0.1))
         layer = nn.TransformerEncoderLayer(
@@ -65,6 +80,13 @@ class MaeFusion(nn.Module):
             nn.Sequential(nn.Linear(width, 64), nn.BatchNorm1d(64), nn.Linear(64, 1))
             for _ in range(n_outputs)
         )
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the features of pictures (..., 3, h, w), by the frozen encoder: (..., n_frame)."""
+        if self.encoder is None:
+            raise ValueError("this system has no encoder of pictures")
+        found: Tensor = self.encoder(images.flatten(0, -4))
+        return found.view(*images.shape[:-3], -1)
 
     def forward(
         self, frames: Tensor, sound: Tensor | None = None, missing: Tensor | None = None

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-Task = Literal["intensity", "occurrence", "expression", "affect"]
-N_OUTPUTS: dict[Task, int] = {"intensity": 12, "occurrence": 12, "expression": 8, "affect": 2}
+Task = Literal["intensity", "occurrence", "expression", "affect", "pictures"]
+N_OUTPUTS: dict[Task, int] = {
+    "intensity": 12,
+    "occurrence": 12,
+    "expression": 8,
+    "affect": 2,
+    "pictures": 0,
+}
 """How many outputs a system is listed with, unless it says otherwise."""
 _MODULES = (
     "baselines",
@@ -44,7 +50,8 @@ class ModelEntry:
     build : callable
         Takes ``n_outputs`` and settings of its own; returns a module whose ``forward`` takes images,
         (b, 3, input_px, input_px) float32, normalised as ``preprocessing`` says.
-    task : {"intensity", "occurrence", "expression", "affect"}
+    task : {"intensity", "occurrence", "expression", "affect", "pictures"}
+        ``pictures`` learns from the pictures alone, without labels.
     input_px : int
     alignment : str
         How faces are brought into the picture: A1, A2, A3, A4 of

@@ -75,10 +75,9 @@ def encrypt(target: Target, key: KeyFile, passphrase: Passphrase = False) -> Non
     from duchenne.analysis.privacy.encryption import encrypt_file  # noqa: PLC0415
     from duchenne.analysis.privacy.places import refuse_inside_study  # noqa: PLC0415
     from duchenne.recorder.keyring import KeyRing  # noqa: PLC0415
-    from duchenne.recorder.locked_file import is_locked  # noqa: PLC0415
 
     refuse_inside_study(key, "a key file", [target] if target.is_dir() else [])
-    told = secret(confirm=not key.exists()) if passphrase else os.environ.get("DUCHENNE_PASSPHRASE")
+    told, lock = passphrases(key, ask=passphrase)
     ring = KeyRing.read(key, told) if key.exists() else KeyRing(key)
     files = _files(target)
     labels = {file: _participant(file) for file in files}
@@ -86,8 +85,7 @@ def encrypt(target: Target, key: KeyFile, passphrase: Passphrase = False) -> Non
     for label in labels.values():
         fresh = fresh.with_key_of(label)
     if fresh != ring:
-        is_to_lock = passphrase or not key.exists() or is_locked(key)
-        fresh.write(told if is_to_lock else None)
+        fresh.write(lock)
         if KeyRing.read(key, told).keys != fresh.keys:
             raise DuchenneError(f"{key} does not hold what was written: nothing was encrypted.")
     _do(files, lambda file, tell: encrypt_file(file, fresh.keys[labels[file]], tell), "encrypted")
@@ -106,6 +104,23 @@ def decrypt(target: Target, key: KeyFile, passphrase: Passphrase = False) -> Non
 def secret(*, confirm: bool = False) -> str:
     """Ask for a passphrase on the terminal; nothing is shown."""
     return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def passphrases(path: Path, *, ask: bool) -> tuple[str | None, str | None]:
+    """Return what a private file is read with, and what it is written with (None: it stays unlocked).
+
+    Parameters
+    ----------
+    path : Path
+        A key file or a key table; it may not be there yet.
+    ask : bool
+        Ask on the terminal; else the environment variable ``DUCHENNE_PASSPHRASE`` counts.
+    """
+    from duchenne.recorder.locked_file import is_locked  # noqa: PLC0415
+
+    is_new = not path.exists()
+    told = secret(confirm=is_new) if ask else os.environ.get("DUCHENNE_PASSPHRASE")
+    return told, told if ask or is_new or is_locked(path) else None
 
 
 def _files(target: Path) -> list[Path]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import Annotated
 
 import typer
 
-from duchenne.analysis.privacy.encrypt_command import secret
+from duchenne.analysis.privacy.encrypt_command import passphrases
 from duchenne.stimuli.errors import UsageError
 
 PARTICIPANTS_EPILOG = (
@@ -39,13 +38,11 @@ def participants(
     from duchenne.analysis.privacy.key_table import KeyTable  # noqa: PLC0415
     from duchenne.analysis.privacy.places import refuse_inside_study  # noqa: PLC0415
     from duchenne.recorder.label_check import label_warning  # noqa: PLC0415
-    from duchenne.recorder.locked_file import is_locked  # noqa: PLC0415
 
     refuse_inside_study(table, "a key table", [study] if study else [])
     if add and remove:
         raise UsageError("--add and --remove: one at a time.")
-    is_new = not table.exists()
-    told = secret(confirm=is_new) if passphrase else os.environ.get("DUCHENNE_PASSPHRASE")
+    told, lock = passphrases(table, ask=passphrase)
     keys = KeyTable.read(table, told)
     if not add and not remove:
         for label, person in sorted(keys.people.items()):
@@ -60,5 +57,5 @@ def participants(
         keys = keys.having(add, who)
     else:
         keys = keys.without(str(remove))
-    keys.write(told if passphrase or is_new or is_locked(table) else None)
+    keys.write(lock)
     typer.echo(f"{add or remove} {'noted' if add else 'removed'}: {table}")

@@ -247,8 +247,18 @@ def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Blinks", amount(number(row.get("n_blinks")), "", 0)),
         ("Pupil change", signed(number(row.get("pupil_change_mean")), unit, 2)),
         ("Prototype match", _prototype(row)),
+        *_affect_facts(row),
         ("Rating time", amount(number(row.get("rating_rt_s")), "s", 2)),
     )
+
+
+def _affect_facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what the affect model says of the expression; nothing where none was given."""
+    said = {
+        "Quadrant (model)": (text(row.get("expr_quadrant")) or "").replace("_", " "),
+        "Class (model)": (text(row.get("expr_class")) or "").replace("_", " "),
+    }
+    return tuple((name, value) for name, value in said.items() if value)
 
 
 def _curves_alt(chart: Chart | None, row: Mapping[str, Any]) -> str:

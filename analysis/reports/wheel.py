@@ -193,6 +193,8 @@ def _bar(valence: tuple[float, float, float]) -> str:
     low, middle, high = (_at(v, 0)[0] for v in valence)
     y = _at(0, 0)[1]
     return (
+        f'<text x="{_at(0, 0)[0]}" y="{y - 14}" font-size="11" fill="{MUTED}" text-anchor="middle" '
+        'stroke="#f5f7f9" stroke-width="3" paint-order="stroke">arousal n/a</text>'
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="{BLUE}" stroke-width="6" '
         f'stroke-linecap="round" opacity="0.45"/><circle cx="{middle:.1f}" cy="{y}" r="4.5" fill="{BLUE}"/>'
     )

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from duchenne.protocols.displays.base import Click, Flip, KeyPress, Typed, fit_rect
-from duchenne.protocols.markers import MarkerOutlet, ShownFramesOutlet, encode
+from duchenne.protocols.markers import MarkerOutlet, ShownFramesOutlet
 from duchenne.protocols.responders import Response, SimulatedRater
 
 if TYPE_CHECKING:
@@ -38,17 +38,15 @@ class MarkerLog(MarkerOutlet):
         super().__init__(source_id=source_id)
         self.rows: list[tuple[float, str]] = []
 
-    @property
-    def description(self) -> Any:
-        """The description of the stream."""
-        return self._info
-
     def push(self, event: str, lsl_time_s: float | None = None, **fields: Any) -> float:
         """Keep one marker, which must say when it happened."""
         if lsl_time_s is None:
             raise ValueError(f"{event} has no time: a simulated session has a clock of its own")
-        self.rows.append((lsl_time_s, encode(event, **fields)))
-        return lsl_time_s
+        return super().push(event, lsl_time_s, **fields)
+
+    def send(self, sample: list[Any], lsl_time_s: float) -> None:
+        """Keep a marker's text."""
+        self.rows.append((lsl_time_s, *sample))
 
 
 class ShownLog(ShownFramesOutlet):
@@ -56,23 +54,11 @@ class ShownLog(ShownFramesOutlet):
 
     def __init__(self, source_id: str, nominal_rate_hz: float) -> None:
         super().__init__(source_id=source_id, nominal_rate_hz=nominal_rate_hz)
-        self.rows: list[tuple[float, float, float, float, float]] = []
+        self.rows: list[tuple[float, ...]] = []
 
-    @property
-    def description(self) -> Any:
-        """The description of the stream."""
-        return self._info
-
-    def push(
-        self,
-        trial: int,
-        media_frame: float,
-        media_time_s: float,
-        flip_interval_s: float,
-        lsl_time_s: float,
-    ) -> None:
+    def send(self, sample: list[Any], lsl_time_s: float) -> None:
         """Keep what one flip showed."""
-        self.rows.append((lsl_time_s, float(trial), media_frame, media_time_s, flip_interval_s))
+        self.rows.append((lsl_time_s, *sample))
 
 
 class LoadedStill:

@@ -37,7 +37,7 @@ from duchenne.recorder.streams import declare_latency, describe, gaze_descriptio
 from duchenne.recorder.study_folder import start_study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pylsl
@@ -126,10 +126,11 @@ def write_session(plan: SessionPlan) -> Path:
         write = _Writer(journal, plan, start_s, end_s)
         write.texts(markers.description, markers.rows)
         write.numbers(shown_log.description, np.array(shown_log.rows, np.float64))
-        write.numbers(_gaze_info(plan), np.column_stack(gaze))
-        write.numbers(_au_info(plan), np.column_stack([face_s, intensities]), late_s=FACE_LATENCY_S)
+        gaze_info, au_info, affect_info = _descriptions(plan)
+        write.numbers(gaze_info, np.column_stack(gaze))
+        write.numbers(au_info, np.column_stack([face_s, intensities]), late_s=FACE_LATENCY_S)
         affect = affect_samples(face_s, intensities, plan.seed)
-        write.numbers(_affect_info(plan), np.column_stack([face_s, affect]), late_s=FACE_LATENCY_S)
+        write.numbers(affect_info, np.column_stack([face_s, affect]), late_s=FACE_LATENCY_S)
     return seal(journal_path, target)
 
 
@@ -167,41 +168,32 @@ def _source_id(plan: SessionPlan, what: str) -> str:
     return f"simulated-{plan.participant}-{what}"
 
 
-def _gaze_info(plan: SessionPlan) -> pylsl.StreamInfo:
-    info = gaze_description(
-        source_id=_source_id(plan, "gaze"),
-        sampling_rate_hz=plan.gaze_rate_hz,
-        manufacturer="Duchenne",
-        model="simulated",
+def _descriptions(plan: SessionPlan) -> tuple[pylsl.StreamInfo, ...]:
+    """Describe the streams of gaze, Action Units and affect."""
+    of_face: dict[str, Any] = {
+        "rate_hz": FACE_RATE_HZ,
+        "backend": BACKEND,
+        "origin": "simulated study",
+    }
+    infos = (
+        gaze_description(
+            source_id=_source_id(plan, "gaze"),
+            sampling_rate_hz=plan.gaze_rate_hz,
+            manufacturer="Duchenne",
+            model="simulated",
+        ),
+        au_description(
+            name="AU",
+            source_id=_source_id(plan, "au"),
+            au_names=AU_NAMES,
+            reliability={},
+            **of_face,
+        ),
+        affect_description(name="Affect", source_id=_source_id(plan, "affect"), **of_face),
     )
-    declare_latency(info, 0.0)
-    return info
-
-
-def _au_info(plan: SessionPlan) -> pylsl.StreamInfo:
-    info = au_description(
-        name="AU",
-        source_id=_source_id(plan, "au"),
-        rate_hz=FACE_RATE_HZ,
-        au_names=AU_NAMES,
-        backend=BACKEND,
-        reliability={},
-        origin="simulated study",
-    )
-    declare_latency(info, 0.0)
-    return info
-
-
-def _affect_info(plan: SessionPlan) -> pylsl.StreamInfo:
-    info = affect_description(
-        name="Affect",
-        source_id=_source_id(plan, "affect"),
-        rate_hz=FACE_RATE_HZ,
-        backend=BACKEND,
-        origin="simulated study",
-    )
-    declare_latency(info, 0.0)
-    return info
+    for info in infos:
+        declare_latency(info, 0.0)
+    return infos
 
 
 @dataclass(frozen=True)
@@ -215,23 +207,32 @@ class _Writer:
 
     def texts(self, info: pylsl.StreamInfo, rows: Sequence[tuple[float, str]]) -> None:
         """Write markers, each on its own."""
-        stream = self._open(info)
-        for time_s, text in rows:
-            sample = [[text.encode()]]
-            stamp = np.array([time_s])
-            self.journal.append(stream, stamp, sample, received_s=time_s + TRAVEL_S)
-        self.journal.commit()
+        self._write(
+            info, ((np.array([time_s]), [[text.encode()]], time_s) for time_s, text in rows)
+        )
 
     def numbers(self, info: pylsl.StreamInfo, table: Any, *, late_s: float = 0.0) -> None:
         """Write samples whose first column is their time; they come `late_s` after it."""
-        stream = self._open(info)
         times = table[:, 0]
         edges = np.arange(times[0] + CHUNK_S, times[-1] + CHUNK_S, CHUNK_S)
         parts = np.unique(np.concatenate([[0], np.searchsorted(times, edges), [len(times)]]))
-        for first, last in pairwise(parts.tolist()):
-            received_s = float(times[last - 1]) + late_s + TRAVEL_S
-            values = np.ascontiguousarray(table[first:last, 1:])
-            self.journal.append(stream, times[first:last], values, received_s=received_s)
+        self._write(
+            info,
+            (
+                (
+                    times[first:last],
+                    np.ascontiguousarray(table[first:last, 1:]),
+                    float(times[last - 1]) + late_s,
+                )
+                for first, last in pairwise(parts.tolist())
+            ),
+        )
+
+    def _write(self, info: pylsl.StreamInfo, parts: Iterable[tuple[Any, Any, float]]) -> None:
+        """Write samples that arrive in parts: their times, their values, and when they were there."""
+        stream = self._open(info)
+        for times, values, there_s in parts:
+            self.journal.append(stream, times, values, received_s=there_s + TRAVEL_S)
         self.journal.commit()
 
     def _open(self, info: pylsl.StreamInfo) -> int:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as fn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -38,29 +38,69 @@ class Batch:
     Parameters
     ----------
     images : (b, 3, px, px) float32
-        Normalised as the system wants it.
+        Normalised as the system wants it; (b, t, 3, px, px) for pairs and clips.
     truth : (b, k) float32
-        NaN where not known.
+        NaN where not known; (b, t, k) for clips.
     landmarks : (b, 68, 2) float32 or None
         Pixels of ``images``.
+    rows : (b,) int64
+        The numbers of the pictures, of a clip that of its first; they stay on the CPU.
+    epoch : int
+        From 0; -1 outside of training.
+    missing : (b, t) bool, optional
+        Pictures that a clip lacks at its end.
+    sound : (b, t, k) float32, optional
+        Features of the sound, 0 where there is none.
+    features : (b, t, f) float32, optional
+        What a frozen encoder tells of each picture, in the place of pictures.
     """
 
     images: Tensor
     truth: Tensor
     landmarks: Tensor | None
+    rows: Tensor
+    epoch: int = -1
+    missing: Tensor | None = None
+    sound: Tensor | None = None
+    features: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the same on another device."""
-        points = None if self.landmarks is None else self.landmarks.to(device)
-        return Batch(self.images.to(device), self.truth.to(device), points)
+        return self._each(lambda values: values.to(device), self.rows)
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def part(self, first: int, last: int) -> Batch:
         """Return some rows."""
-        points = None if self.landmarks is None else self.landmarks[first:last]
-        return Batch(self.images[first:last], self.truth[first:last], points)
+        return self._each(lambda values: values[first:last], self.rows[first:last])
+
+    def _each(self, change: Callable[[Tensor], Tensor], rows: Tensor) -> Batch:
+        def changed(values: Tensor | None) -> Tensor | None:
+            return None if values is None else change(values)
+
+        return Batch(
+            change(self.images), change(self.truth), changed(self.landmarks), rows, self.epoch,
+            missing=changed(self.missing), sound=changed(self.sound), features=changed(self.features),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A picture that was varied.
+
+    Parameters
+    ----------
+    image : (3, px, px) float32
+        0 to 1.
+    points : (68, 2) float32 or None
+        Its landmarks, in its pixels.
+    is_mirrored : bool
+    """
+
+    image: Tensor
+    points: NDArray[np.float32] | None
+    is_mirrored: bool
 
 
 def normalised(images: Tensor, preprocessing: str) -> Tensor:
@@ -88,19 +128,30 @@ def normalised(images: Tensor, preprocessing: str) -> Tensor:
     raise ValueError(f"no such way to prepare pictures: {preprocessing}")
 
 
+def resized(images: Tensor, px: int) -> Tensor:
+    """Return pictures, (b, 3, h, h), of another side."""
+    if images.shape[-1] == px:
+        return images
+    return fn.interpolate(
+        images, size=px, mode="bilinear", align_corners=False, antialias=px < images.shape[-1]
+    )
+
+
 def plain_batch(faces: Faces, rows: NDArray[np.intp], px: int, preprocessing: str) -> Batch:
     """Return pictures without variation, resized."""
     images = torch.from_numpy(np.ascontiguousarray(faces.images[rows])).permute(0, 3, 1, 2) / 255
-    scale = px / images.shape[-1]
     points = None
     if faces.landmarks is not None:
+        scale = px / images.shape[-1]
         points = torch.from_numpy(np.ascontiguousarray(faces.landmarks[rows])) * scale
-    if scale != 1:
-        images = fn.interpolate(
-            images, size=px, mode="bilinear", align_corners=False, antialias=scale < 1
-        )
+    images = resized(images, px)
     truth = torch.from_numpy(np.ascontiguousarray(faces.truth[rows]))
-    return Batch(normalised(images, preprocessing), truth, points)
+    return Batch(
+        normalised(images, preprocessing),
+        truth,
+        points,
+        torch.from_numpy(np.asarray(rows, np.int64)),
+    )
 
 
 def varied_batch(
@@ -112,29 +163,62 @@ def varied_batch(
     *,
     seed: int,
     epoch: int,
+    repeats: NDArray[np.intp] | None = None,
 ) -> Batch:
-    """Return pictures varied at random, each by its own numbers."""
-    images, truths, points = [], [], []
+    """Return pictures varied at random, each by its own numbers; `repeats` as in `Shown.varied`."""
+    pictures, truths, points = [], [], []
     swapped = mirrored_labels(faces.names)
-    for row in rows:
-        rng = np.random.default_rng((seed, epoch, int(row)))
-        image = torch.from_numpy(np.array(faces.images[row])).permute(2, 0, 1) / 255
+    for i, row in enumerate(rows):
+        repeat = int(repeats[i]) if repeats is not None else 0
+        rng = np.random.default_rng((seed, epoch, int(row), *((repeat,) if repeat else ())))
         mark = None if faces.landmarks is None else np.array(faces.landmarks[row])
+        done = varied(faces.images[row], mark, px, how, rng=rng, grain=rng)
         truth = np.array(faces.truth[row])
-        if how.flip and rng.random() < 0.5:
-            image, truth = image.flip(2), truth[swapped]
-            if mark is not None:
-                mark = mark[list(_MIRRORED)]
-                mark[:, 0] = image.shape[-1] - mark[:, 0]
-        image, mark = _cropped(image, mark, px, how.crop, rng)
-        images.append(_relit(image, how, rng))
-        truths.append(truth)
-        points.append(mark)
-    stacked = torch.stack(images)
+        pictures.append(done.image)
+        truths.append(truth[swapped] if done.is_mirrored else truth)
+        points.append(done.points)
     landmarks = None
     if faces.landmarks is not None:
         landmarks = torch.from_numpy(np.stack([p for p in points if p is not None]))
-    return Batch(normalised(stacked, preprocessing), torch.from_numpy(np.stack(truths)), landmarks)
+    images = normalised(torch.stack(pictures), preprocessing)
+    images = images.contiguous(memory_format=torch.channels_last)
+    numbers = torch.from_numpy(np.asarray(rows, np.int64))
+    return Batch(images, torch.from_numpy(np.stack(truths)), landmarks, numbers, epoch)
+
+
+def varied(
+    picture: NDArray[np.uint8],
+    points: NDArray[np.float32] | None,
+    px: int,
+    how: Augmentation,
+    *,
+    rng: np.random.Generator,
+    grain: np.random.Generator,
+) -> Varied:
+    """Return a picture varied at random.
+
+    Parameters
+    ----------
+    picture : (h, h, 3) uint8
+    points : (68, 2) float32, optional
+        Its landmarks.
+    px : int
+        Side of the result.
+    how : Augmentation
+    rng : Generator
+        Mirrors, cuts out and lights; pictures that belong together have equal ones.
+    grain : Generator
+        Gives the noise and covers parts.
+    """
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
+    is_mirrored = how.flip and rng.random() < 0.5
+    if is_mirrored:
+        image = image.flip(2)
+        if points is not None:
+            points = points[list(_MIRRORED)]
+            points[:, 0] = image.shape[-1] - points[:, 0]
+    image, points = _cropped(image, points, px, how.crop, rng)
+    return Varied(_relit(image, how, rng, grain), points, is_mirrored)
 
 
 def mirrored_labels(names: Sequence[str]) -> list[int]:
@@ -166,7 +250,9 @@ def _cropped(
     return cut, points
 
 
-def _relit(image: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
+def _relit(
+    image: Tensor, how: Augmentation, rng: np.random.Generator, grain: np.random.Generator
+) -> Tensor:
     light = 1 + rng.uniform(-how.brightness, how.brightness)
     contrast = 1 + rng.uniform(-how.contrast, how.contrast)
     colour = torch.tensor(1 + rng.uniform(-how.colour, how.colour, 3), dtype=torch.float32)
@@ -175,13 +261,13 @@ def _relit(image: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor
     if how.blur > 0:
         image = _blurred(image, rng.uniform(0, how.blur))
     if how.noise > 0:
-        grain = rng.normal(0, rng.uniform(0, how.noise), tuple(image.shape))
-        image = image + torch.from_numpy(grain.astype(np.float32))
-    if rng.random() < how.erase:
+        noise = grain.normal(0, grain.uniform(0, how.noise), tuple(image.shape))
+        image = image + torch.from_numpy(noise.astype(np.float32))
+    if grain.random() < how.erase:
         side = image.shape[-1]
-        height, width = (int(v) for v in rng.uniform(0.1, 0.4, 2) * side)
-        top, left = int(rng.integers(0, side - height)), int(rng.integers(0, side - width))
-        image[:, top : top + height, left : left + width] = float(rng.random())
+        height, width = (int(v) for v in grain.uniform(0.1, 0.4, 2) * side)
+        top, left = int(grain.integers(0, side - height)), int(grain.integers(0, side - width))
+        image[:, top : top + height, left : left + width] = float(grain.random())
     return image.clamp(0, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,19 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
 
 
+def learnt_from(about: dict[str, Any]) -> set[str]:
+    """Return the subjects that weights have learnt from, also before and through a teacher.
+
+    Parameters
+    ----------
+    about : dict
+        What their checkpoint says of itself; imported weights know nobody.
+    """
+    split = about.get("split") or {}
+    seen = {*split.get("train", ()), *split.get("validation", ())}
+    return seen | set(about.get("learnt_from", ()))
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the state of an optimizer as named tensors."""
     state = optimizer.state_dict()["state"]
@@ -128,3 +142,56 @@ def load_fitting(net: nn.Module, tensors: dict[str, Tensor], prefix: str = "net.
             fitting[name] = value
     net.load_state_dict({**own, **fitting})
     return told
+
+
+def load_initial(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
+    """Start a network from the weights of another; return what matched and what did not, in few lines.
+
+    Weights go where their name and shape are the same. For other names, a network may say with
+    ``taken_over`` where weights of its pre-training belong: a mapping from the beginning of their names to
+    that of its own.
+
+    Parameters
+    ----------
+    net : nn.Module
+    tensors : dict of str to Tensor
+        Of a checkpoint.
+
+    Raises
+    ------
+    DuchenneError
+        When nothing fits.
+    """
+    own = net.state_dict()
+    given = {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
+    starts: dict[str, str] = getattr(net, "taken_over", {})
+    renamed = {}
+    for name, value in given.items():
+        there = (
+            new + name.removeprefix(old)
+            for old, new in starts.items()
+            if name.startswith(old) and name not in own
+        )
+        renamed[next(there, name)] = value
+    fitting = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise DuchenneError("none of its weights fit the system: is it of another one?")
+    net.load_state_dict({**own, **fitting})
+    told = [f"{len(fitting)} of the {len(own)} arrays of weights are taken over"]
+    shapes = [
+        f"{k} is {tuple(v.shape)}, not {tuple(own[k].shape)}"
+        for k, v in renamed.items()
+        if k in own and k not in fitting
+    ]
+    fresh = [name for name in own if name not in renamed]
+    unused = [name for name in renamed if name not in own]
+    told += [f"left out, of another shape: {', '.join(shapes)}"] if shapes else []
+    told += [f"start fresh: {_grouped(fresh)}"] if fresh else []
+    told += [f"left out, not in the system: {_grouped(unused)}"] if unused else []
+    return told
+
+
+def _grouped(names: list[str]) -> str:
+    """Return names counted by their first two parts: ``head.0 (2), head.2 (5)``."""
+    counts = Counter(".".join(name.split(".")[:2]) for name in names)
+    return ", ".join(f"{start} ({n})" for start, n in counts.items())

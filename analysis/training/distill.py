@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
+from torch.nn import functional as fn
 
+from duchenne.analysis.models.deng import student_loss
 from duchenne.analysis.training.losses import generalised_kl, masked_mse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from duchenne.analysis.models.mae_teacher import MaeTeacher
@@ -91,13 +95,18 @@ class Distillation(nn.Module):
         Parameters
         ----------
         images : (b, 3, h, w) Tensor
-            What the student saw, in the size of the teacher.
+            What the student saw; resized where the teacher sees another size.
         answer : Answer
             Of the student.
         truth : (b, k) Tensor
             0 to 5, NaN where not known.
         """
         assert answer.features is not None
+        side = self.teacher.config.image_size
+        if images.shape[-1] != side:
+            images = fn.interpolate(
+                images, size=side, mode="bilinear", align_corners=False, antialias=True
+            )
         with torch.no_grad():
             wanted = self.teacher(images)
         resized = self.resized(answer.features)
@@ -109,3 +118,31 @@ class Distillation(nn.Module):
         total = sum(getattr(self.weights, name) * loss for name, loss in losses.items())
         assert isinstance(total, torch.Tensor)
         return {"total": total, **losses}
+
+
+class TaskDistillation(nn.Module):
+    """The loss of a multi-task student beside its frozen teacher, which fills in labels that lack.
+
+    Parameters
+    ----------
+    teacher : nn.Module
+        Of the same system; is frozen and put into evaluation mode.
+    """
+
+    def __init__(self, teacher: nn.Module) -> None:
+        super().__init__()
+        self.teacher = teacher.eval().requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> TaskDistillation:
+        """Leave the teacher as it is."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(
+        self, images: Tensor, answer: Answer, truth: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the named losses of :func:`duchenne.analysis.models.deng.student_loss`."""
+        with torch.no_grad():
+            wanted = self.teacher(images)
+        return student_loss(answer, wanted, truth)

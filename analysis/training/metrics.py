@@ -146,6 +146,10 @@ def landmark_errors(
     return np.asarray(away / np.linalg.norm(eyes, axis=1), np.float64)
 
 
+Drawn: TypeAlias = dict[str, dict[str, Floats]]
+"""Of every output and figure, its value in each draw of subjects."""
+
+
 def evaluate(
     truth: Floats,
     found: Floats,
@@ -155,6 +159,7 @@ def evaluate(
     subjects: NDArray[np.generic] | None = None,
     n_draws: int = 0,
     seed: int = 0,
+    mean_of: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Score]]:
     """Return every figure of every output, and their mean under the name ``mean``.
 
@@ -171,39 +176,129 @@ def evaluate(
     n_draws : int
         How often subjects are drawn; 0 gives no interval.
     seed : int
+    mean_of : sequence of str, optional
+        Outputs that the mean is over; all where absent.
     """
-    scores = _values(truth, found, names, metrics)
-    drawn: list[dict[str, dict[str, float]]] = []
-    if subjects is not None and n_draws:
-        who, place = np.unique(subjects, return_inverse=True)
-        rows = [np.flatnonzero(place == i) for i in range(len(who))]
-        rng = np.random.default_rng(seed)
-        for _ in range(n_draws if len(who) > 1 else 0):
-            some = np.concatenate([rows[i] for i in rng.integers(len(who), size=len(who))])
-            drawn.append(_values(truth[some], found[some], names, metrics))
+    over = tuple(names if mean_of is None else mean_of)
+    values = _values(truth, found, names, metrics, over)
+    drawn: Drawn = {}
+    if subjects is not None:
+        drawn = draws(
+            truth, found, names, metrics, subjects, n_draws=n_draws, seed=seed, mean_of=over
+        )
+    return scores(values, drawn, over)
+
+
+def draws(
+    truth: Floats,
+    found: Floats,
+    names: Sequence[str],
+    metrics: Mapping[str, Metric],
+    subjects: NDArray[np.generic],
+    *,
+    n_draws: int,
+    seed: int = 0,
+    mean_of: Sequence[str] | None = None,
+) -> Drawn:
+    """Return every figure in each draw of subjects with replacement.
+
+    The same subjects, number and seed give the same draws: figures of two systems on the same rows are
+    then paired. Parameters are those of `evaluate`; fewer than two subjects give none.
+    """
+    over = tuple(names if mean_of is None else mean_of)
+    who, place = np.unique(subjects, return_inverse=True)
+    rows = [np.flatnonzero(place == i) for i in range(len(who))]
+    rng = np.random.default_rng(seed)
+    each = []
+    for _ in range(n_draws if len(who) > 1 else 0):
+        some = np.concatenate([rows[i] for i in rng.integers(len(who), size=len(who))])
+        each.append(_values(truth[some], found[some], names, metrics, over))
+    return {
+        name: {m: np.array([draw[name][m] for draw in each]) for m in metrics}
+        for name in (*names, "mean")
+    }
+
+
+def scores(
+    values: Mapping[str, Mapping[str, float]], drawn: Drawn, mean_of: Sequence[str]
+) -> dict[str, dict[str, Score]]:
+    """Return figures with their 95 % intervals.
+
+    Parameters
+    ----------
+    values : mapping
+        Of every output, and of ``mean``, the value of every figure.
+    drawn : dict
+        Of `draws`; empty for no intervals.
+    mean_of : sequence of str
+        Outputs that the mean is over.
+    """
     result: dict[str, dict[str, Score]] = {}
-    for name, figures in scores.items():
+    for name, figures in values.items():
         result[name] = {}
         for metric, value in figures.items():
-            spread = np.array([draw[name][metric] for draw in drawn])
-            spread = spread[np.isfinite(spread)]
-            low, high = np.percentile(spread, (2.5, 97.5)) if len(spread) else (np.nan, np.nan)
-            missing = sum(np.isnan(scores[n][metric]) for n in names) if name == "mean" else 0
-            result[name][metric] = Score(value, float(low), float(high), int(missing))
+            low, high = interval(drawn.get(name, {}).get(metric, np.empty(0)))
+            missing = (
+                sum(bool(np.isnan(values[n][metric])) for n in mean_of) if name == "mean" else 0
+            )
+            result[name][metric] = Score(value, low, high, missing)
     return result
 
 
+def differences(
+    first: tuple[Mapping[str, Mapping[str, Score]], Drawn],
+    second: tuple[Mapping[str, Mapping[str, Score]], Drawn],
+) -> dict[str, dict[str, Score]]:
+    """Return by how much the second system is above the first, in everything that both have.
+
+    Parameters
+    ----------
+    first, second : tuple of dict
+        Figures, and their values in the same draws of the same subjects.
+
+    Returns
+    -------
+    dict
+        Second less first, with the interval of the paired differences.
+    """
+    result: dict[str, dict[str, Score]] = {}
+    for name, figures in first[0].items():
+        if name not in second[0]:
+            continue
+        result[name] = {}
+        for metric, score in figures.items():
+            if metric not in second[0][name]:
+                continue
+            apart = second[1][name][metric] - first[1][name][metric]
+            low, high = interval(apart)
+            result[name][metric] = Score(second[0][name][metric].value - score.value, low, high)
+    return result
+
+
+def interval(drawn: Floats) -> tuple[float, float]:
+    """Return the 95 % interval of drawn values; NaN where none of them exists."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def _values(
-    truth: Floats, found: Floats, names: Sequence[str], metrics: Mapping[str, Metric]
+    truth: Floats,
+    found: Floats,
+    names: Sequence[str],
+    metrics: Mapping[str, Metric],
+    mean_of: Sequence[str],
 ) -> dict[str, dict[str, float]]:
-    scores = {}
+    values = {}
     for i, name in enumerate(names):
         known = np.isfinite(truth[:, i]) & np.isfinite(found[:, i])
-        scores[name] = {
+        values[name] = {
             metric: measure(truth[known, i], found[known, i]) for metric, measure in metrics.items()
         }
     mean = {}
     for metric in metrics:
-        values = np.array([scores[name][metric] for name in names])
-        mean[metric] = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-    return {**scores, "mean": mean}
+        some = np.array([values[name][metric] for name in mean_of])
+        mean[metric] = float(np.nanmean(some)) if np.isfinite(some).any() else float("nan")
+    return {**values, "mean": mean}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EPILOG = "Example: duchenne prepare disfa DISFA --out disfa-a2 --align A2 --every 5"
 _LINES_EVERY_S = 15.0
 _NOTES_SHOWN = 10
+_WIDTH_WITHOUT_TERMINAL = 120
 
 
 def prepare(
@@ -78,15 +79,21 @@ def prepare(
 def _list() -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from duchenne.analysis.training.datasets.base import dataset_entries
 
-    table = Table(box=None, header_style="bold", padding=(0, 1))
-    for heading in ("name", "data set", "labels", "layout"):
-        table.add_column(heading, overflow="fold")
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("name", "labels"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("data set, and the files that it is known by", overflow="fold")
     for entry in dataset_entries().values():
-        table.add_row(entry.name, entry.title, entry.kind, entry.layout)
-    Console().print(table)
+        known_by = Text(entry.title).append(f"\n{entry.layout}", style="dim")
+        table.add_row(entry.name, entry.kind, known_by)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    console.print(table)
 
 
 @contextmanager

@@ -6,7 +6,10 @@ A prepared set is a folder with
 - ``labels.tsv``: one row per picture: ``subject``, ``source`` (file and frame it is from) and one column per
   label: ``AU01`` … (intensity 0 to 5, or 0 and 1), ``expression`` (number of the class), ``valence``,
   ``arousal``; ``n/a`` where not known;
+  A column ``neutral`` (1 or 0) says which pictures show a neutral face;
 - ``landmarks.npy`` (optional): (n, 68, 2) float32, pixels of the picture, NaN where not known;
+- ``audio.npy`` (optional): (n, k) float32, features of the sound at each picture, NaN where there is none;
+- ``conditions.tsv`` (optional): one row per picture, what is known of how it came about (pose, light, …);
 - ``about.json``: where it is from, its alignment and its licence.
 """
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGES, LABELS, LANDMARKS, ABOUT = "images.npy", "labels.tsv", "landmarks.npy", "about.json"
+SOUND, CONDITIONS = "audio.npy", "conditions.tsv"
+NEUTRAL = "neutral"
 N_LANDMARKS = 68
 RANGES = {
     "AU": (0.0, 5.0),
@@ -56,6 +61,14 @@ class Faces:
         Pixels, x right and y down.
     about : dict
         What `write_faces` was told.
+    source : (n,) str, optional
+        File and number of the frame that a picture is from, such as ``a.mp4#12``.
+    departure : (n,) float32, optional
+        How far a face is from neutral: 0 is neutral, NaN not known; see `from_neutral`.
+    sound : (n, k) float32, optional
+        Features of the sound at each picture.
+    conditions : DataFrame, optional
+        What is known of how each picture came about; as many rows.
     """
 
     images: NDArray[np.uint8]
@@ -64,6 +77,10 @@ class Faces:
     subject: NDArray[np.str_]
     landmarks: NDArray[np.float32] | None
     about: dict[str, Any]
+    source: NDArray[np.str_] | None = None
+    departure: NDArray[np.float32] | None = None
+    sound: NDArray[np.float32] | None = None
+    conditions: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -80,10 +97,18 @@ class Faces:
             truth=self.truth[rows],
             subject=self.subject[rows],
             landmarks=None if self.landmarks is None else self.landmarks[rows],
+            source=None if self.source is None else self.source[rows],
+            departure=None if self.departure is None else self.departure[rows],
+            sound=None if self.sound is None else self.sound[rows],
+            conditions=(
+                None
+                if self.conditions is None
+                else self.conditions.iloc[rows].reset_index(drop=True)
+            ),
         )
 
     def with_labels(self, names: Sequence[str]) -> Faces:
-        """Return the same with these labels, in this order.
+        """Return the same with these labels, in this order; how neutral a face is stays known.
 
         Raises
         ------
@@ -97,7 +122,29 @@ class Faces:
                 f"{', '.join(self.names)}"
             )
         columns = [self.names.index(name) for name in names]
-        return replace(self, truth=self.truth[:, columns], names=tuple(names))
+        return replace(
+            self, truth=self.truth[:, columns], names=tuple(names), departure=self.from_neutral()
+        )
+
+    def from_neutral(self) -> NDArray[np.float32] | None:
+        """Return how far each face is from neutral: (n,), 0 is neutral and NaN not known.
+
+        The column ``neutral`` decides where there is one (0 or 1); else the sum of the Action Units that
+        are known; else whether the expression is the class that the set calls neutral (0 or 1); else
+        nothing is known, which is None.
+        """
+        if self.departure is not None:
+            return self.departure
+        units = self.truth[:, [name.startswith("AU") for name in self.names]]
+        if units.shape[1]:
+            known = np.isfinite(units).any(axis=1)
+            return np.where(known, np.nansum(units, axis=1), np.nan).astype(np.float32)
+        classes = list(self.about.get("classes", ()))
+        if NEUTRAL in classes and "expression" in self.names:
+            shown = self.truth[:, self.names.index("expression")]
+            other = (shown != classes.index(NEUTRAL)).astype(np.float32)
+            return np.where(np.isfinite(shown), other, np.float32(np.nan))
+        return None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -124,16 +171,29 @@ def write_faces(folder: Path, faces: Faces, sources: Sequence[str] | None = None
     """
     labels = pd.DataFrame(faces.truth, columns=list(faces.names))
     labels.insert(0, "subject", faces.subject)
-    labels.insert(1, "source", list(sources) if sources is not None else "")
+    labels.insert(1, "source", _sources(faces, sources))
+    if faces.departure is not None:
+        known = np.isfinite(faces.departure)
+        labels[NEUTRAL] = np.where(known, faces.departure == 0, np.nan)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / IMAGES, faces.images)
         if faces.landmarks is not None:
             np.save(folder / LANDMARKS, faces.landmarks)
+        if faces.sound is not None:
+            np.save(folder / SOUND, faces.sound)
+        if faces.conditions is not None:
+            faces.conditions.to_csv(folder / CONDITIONS, sep="\t", index=False, na_rep="n/a")
         (folder / ABOUT).write_text(json.dumps(faces.about, indent=1) + "\n", "utf-8")
         labels.to_csv(folder / LABELS, sep="\t", index=False, na_rep="n/a")
     except OSError as error:
         raise DuchenneError(f"{folder} cannot be written ({error.strerror or error}).") from error
+
+
+def _sources(faces: Faces, sources: Sequence[str] | None) -> Sequence[str] | str:
+    if sources is not None:
+        return list(sources)
+    return "" if faces.source is None else faces.source.tolist()
 
 
 def read_faces(folder: Path) -> Faces:
@@ -151,12 +211,9 @@ def read_faces(folder: Path) -> Faces:
             )
     try:
         images = np.load(folder / IMAGES, mmap_mode="r")
-        labels = pd.read_csv(
-            folder / LABELS, sep="\t", dtype={"subject": str, "source": str}, na_values=["n/a"]
-        )
-        landmarks = (
-            np.load(folder / LANDMARKS, mmap_mode="r") if (folder / LANDMARKS).is_file() else None
-        )
+        labels = _table(folder / LABELS)
+        landmarks, sound = _array(folder / LANDMARKS), _array(folder / SOUND)
+        conditions = _table(folder / CONDITIONS) if (folder / CONDITIONS).is_file() else None
         about = (
             json.loads((folder / ABOUT).read_text("utf-8")) if (folder / ABOUT).is_file() else {}
         )
@@ -172,12 +229,31 @@ def read_faces(folder: Path) -> Faces:
         raise DuchenneError(
             f"{folder / LANDMARKS} holds {landmarks.shape}, not ({n}, {N_LANDMARKS}, 2)."
         )
+    if sound is not None and (sound.ndim != 2 or len(sound) != n):
+        raise DuchenneError(f"{folder / SOUND} holds {sound.shape}, not ({n}, features).")
+    if conditions is not None and len(conditions) != n:
+        raise DuchenneError(f"{folder / CONDITIONS} has {len(conditions)} rows for {n} pictures.")
     if "subject" not in labels or labels["subject"].isna().any():
         raise DuchenneError(f"{folder / LABELS} needs a subject in every row.")
-    names = tuple(str(name) for name in labels.columns if name not in {"subject", "source"})
+    apart = {"subject", "source", NEUTRAL}
+    names = tuple(str(name) for name in labels.columns if name not in apart)
     truth = labels[list(names)].to_numpy(np.float32)
     _check_ranges(folder, names, truth)
-    return Faces(images, truth, names, labels["subject"].to_numpy(np.str_), landmarks, dict(about))
+    return Faces(
+        images, truth, names, labels["subject"].to_numpy(np.str_), landmarks, dict(about),
+        source=labels["source"].fillna("").to_numpy(np.str_) if "source" in labels else None,
+        departure=1 - labels[NEUTRAL].to_numpy(np.float32) if NEUTRAL in labels else None,
+        sound=sound, conditions=conditions,
+    )  # fmt: skip
+
+
+def _table(path: Path) -> pd.DataFrame:
+    texts = {"subject": str, "source": str}
+    return pd.read_csv(path, sep="\t", dtype=texts, na_values=["n/a"])
+
+
+def _array(path: Path) -> NDArray[np.float32] | None:
+    return np.load(path, mmap_mode="r") if path.is_file() else None
 
 
 def _check_ranges(folder: Path, names: Sequence[str], truth: NDArray[np.float32]) -> None:
@@ -191,118 +267,3 @@ def _check_ranges(folder: Path, names: Sequence[str], truth: NDArray[np.float32]
                 f"{folder / LABELS}: {name} is {wrong[0]:g} in {len(wrong)} rows, and may be {low:g} to "
                 f"{high:g}. Codes for missing labels (such as 9) must be n/a."
             )
-
-
-@dataclass(frozen=True)
-class Split:
-    """Who is for training, for choosing the best weights, and for the test; nobody twice.
-
-    Parameters
-    ----------
-    train, validation, test : tuple of str
-        Subjects.
-
-    Raises
-    ------
-    DuchenneError
-        When a subject is in two parts, or the training part is empty.
-    """
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        parts = {"training": self.train, "validation": self.validation, "test": self.test}
-        seen: dict[str, str] = {}
-        for part, subjects in parts.items():
-            for subject in subjects:
-                if subject in seen:
-                    raise DuchenneError(
-                        f"subject {subject} is in {seen[subject]} and {part}: a score would be of faces "
-                        "that were learnt."
-                    )
-                seen[subject] = part
-        if not self.train:
-            raise DuchenneError("the split leaves nobody for training")
-
-
-def split_subjects(
-    subjects: Sequence[str], *, validation: float = 0.15, test: float = 0.2, seed: int = 0
-) -> Split:
-    """Return a random split of subjects.
-
-    Parameters
-    ----------
-    subjects : sequence of str
-    validation, test : float
-        Share of the subjects in each, at least one where above 0.
-    seed : int
-
-    Raises
-    ------
-    DuchenneError
-        When there are too few subjects.
-    """
-    order = np.random.default_rng(seed).permutation(sorted(set(subjects))).tolist()
-    n_test = max(1, round(test * len(order))) if test > 0 else 0
-    n_validation = max(1, round(validation * len(order))) if validation > 0 else 0
-    if n_test + n_validation >= len(order):
-        raise DuchenneError(
-            f"{len(order)} subjects are too few for a split with {n_validation} for validation and "
-            f"{n_test} for the test."
-        )
-    held, rest = order[:n_test], order[n_test:]
-    return Split(tuple(rest[n_validation:]), tuple(rest[:n_validation]), tuple(held))
-
-
-BP4D_FOLDS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(names.split())
-    for names in (
-        "F001 F002 F008 F009 F010 F016 F018 F023 M001 M004 M007 M008 M012 M014",
-        "F003 F005 F011 F013 F020 F022 M002 M005 M010 M011 M013 M016 M017 M018",
-        "F004 F006 F007 F012 F014 F015 F017 F019 F021 M003 M006 M009 M015",
-    )
-)
-"""The three published parts of BP4D (Shao et al. 2018; Luo et al. 2022)."""
-DISFA_FOLDS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(f"SN{number:03d}" for number in numbers)
-    for numbers in (
-        (1, 2, 9, 10, 16, 26, 27, 30, 32),
-        (6, 11, 12, 13, 18, 21, 24, 28, 31),
-        (3, 4, 5, 7, 8, 17, 23, 25, 29),
-    )
-)
-"""The three published parts of DISFA."""
-
-
-FOLDS = {"bp4d": BP4D_FOLDS, "disfa": DISFA_FOLDS}
-
-
-def fold_split(
-    folds: Sequence[Sequence[str]], test: int, *, paper_protocol: bool = False, seed: int = 0
-) -> Split:
-    """Return the split that leaves one published part for the test.
-
-    Parameters
-    ----------
-    folds : sequence of sequences of str
-    test : int
-        Which part is left for the test, from 0.
-    paper_protocol : bool
-        Choose the best weights on the test part itself, as the published programs do. Figures come out
-        too high; by default every sixth training subject is kept aside for it.
-    seed : int
-
-    Raises
-    ------
-    DuchenneError
-        For a part that is not there.
-    """
-    if not 0 <= test < len(folds):
-        raise DuchenneError(f"there are parts 0 to {len(folds) - 1}, not {test}")
-    others = [name for i, fold in enumerate(folds) if i != test for name in fold]
-    if paper_protocol:
-        return Split(tuple(others), (), tuple(folds[test]))
-    aside = split_subjects(others, validation=1 / 6, test=0.0, seed=seed)
-    return Split(aside.train, aside.validation, tuple(folds[test]))

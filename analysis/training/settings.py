@@ -13,6 +13,7 @@ from duchenne.stimuli.errors import DuchenneError
 Optimizer = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Balance = Literal["none", "over", "under"]
 
 
 class _Strict(BaseModel):
@@ -46,6 +47,41 @@ class Augmentation(_Strict):
     erase: float = Field(0.0, ge=0, le=1)
 
 
+class Clip(_Strict):
+    """How films are cut into clips.
+
+    Parameters
+    ----------
+    frames : int, optional
+        Pictures in a clip; as the system is published where absent (32 or 100).
+    every : int, optional
+        Pictures from the start of one clip to the start of the next; as many as a clip has where absent.
+    largest_gap : float
+        A film is in two where frames are missing for more than this many usual steps from frame to frame.
+    """
+
+    frames: int | None = Field(None, ge=2)
+    every: int | None = Field(None, ge=1)
+    largest_gap: float = Field(5.0, ge=1)
+
+
+class DistillSettings(_Strict):
+    """How a student learns beside its teacher.
+
+    Parameters
+    ----------
+    features, task, divergence : float
+        Weights of the parts of its loss (:class:`duchenne.analysis.training.distill.DistillWeights`).
+    resize : {"linear_proj", "nearest"}
+        How features of the student get the length of the teacher's.
+    """
+
+    features: float = Field(1.0, ge=0)
+    task: float = Field(1.0, ge=0)
+    divergence: float = Field(1.0, ge=0)
+    resize: Literal["linear_proj", "nearest"] = "linear_proj"
+
+
 class TrainSettings(_Strict):
     """Everything that a training depends on but its data.
 
@@ -63,12 +99,16 @@ class TrainSettings(_Strict):
         Checkpoint to start from; weights that do not fit are told and left out.
     teacher : Path, optional
         Checkpoint of the teacher of a distillation.
+    distill : DistillSettings
+        Only read where there is a teacher.
     epochs, batch_size : int
         A batch is that of all processes together.
     accumulate : int
         Parts that a batch is worked on in, where memory is short.
     learning_rate, weight_decay, momentum : float
     optimizer : {"adamw", "adam", "sgd"}
+    betas : pair of float
+        Of Adam and AdamW.
     schedule : {"cosine", "constant", "step"}
         ``step`` multiplies by ``step_factor`` every ``step_epochs``.
     warmup_epochs : float
@@ -85,21 +125,35 @@ class TrainSettings(_Strict):
         A checkpoint at least this often, besides one after every epoch.
     validation, test : float
         Share of the subjects, where no published parts are named.
+    test_subjects, validation_subjects : list of str, or Path
+        Who is in each, so that several systems are scored on the same people: names, or a file with one
+        name a line. The shares above are drawn where a list is absent.
     folds : {"bp4d", "disfa"}, optional
         Split by the published parts of this data set.
     fold : int
         Which part is left for the test, from 0.
     paper_protocol : bool
         Choose the best weights on the test part, as the published programs do: figures come out too high.
+    balance : {"none", "over", "under"}
+        ``over`` shows rare labels more often: every class as often as the most frequent one (expression),
+        copies of rare Action Units (``balance_share`` of all pictures, ML-ROS), every cell of the
+        valence-arousal plane as often as any other. ``under`` shows every class as often as the rarest one.
+    balance_share : float
+    neutral_reference : bool
+        Show systems of pairs a neutral face of the same person; without, the shown face itself stands for
+        it, and the difference is 0.
+    clip : Clip
+        Of systems that see clips.
     augmentation : Augmentation
     """
 
     model: str
-    labels: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[str, ...] = ()
     model_settings: dict[str, Any] = Field(default_factory=dict)
     input_px: int | None = Field(None, ge=16, le=1024)
     initial: Path | None = None
     teacher: Path | None = None
+    distill: DistillSettings = DistillSettings()
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(64, ge=2)
     accumulate: int = Field(1, ge=1)
@@ -107,6 +161,7 @@ class TrainSettings(_Strict):
     weight_decay: float = Field(1e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     optimizer: Optimizer = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
     schedule: Schedule = "cosine"
     step_epochs: int = Field(2, ge=1)
     step_factor: float = Field(0.3, gt=0, le=1)
@@ -119,9 +174,15 @@ class TrainSettings(_Strict):
     checkpoint_minutes: float = Field(10.0, gt=0)
     validation: float = Field(0.15, ge=0, lt=1)
     test: float = Field(0.2, ge=0, lt=1)
+    test_subjects: tuple[str, ...] | Path = ()
+    validation_subjects: tuple[str, ...] | Path = ()
     folds: Literal["bp4d", "disfa"] | None = None
     fold: int = Field(0, ge=0)
     paper_protocol: bool = False
+    balance: Balance = "none"
+    balance_share: float = Field(0.25, gt=0, le=4)
+    neutral_reference: bool = True
+    clip: Clip = Clip()
     augmentation: Augmentation = Augmentation()
 
 

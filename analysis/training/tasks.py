@@ -2,51 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import ViTConfig
 
+from duchenne.analysis.models.deng import DengCnn, DengRnn, teacher_loss
 from duchenne.analysis.models.eac_net import attention_map, centres, eac_loss
 from duchenne.analysis.models.emofan import shake_loss, shake_weights
 from duchenne.analysis.models.heatmap import growing_maps, heat_loss, point_maps
-from duchenne.analysis.models.jaa_net import CENTRES, jaa_loss, unit_weights
-from duchenne.analysis.models.mae_teacher import mae_config
+from duchenne.analysis.models.jaa_net import jaa_loss, unit_weights
+from duchenne.analysis.models.mae_fusion import MaeFusion, fusion_loss
+from duchenne.analysis.models.mae_teacher import MaskedAutoencoder
 from duchenne.analysis.models.me_graphau import graph_loss
 from duchenne.analysis.models.registry import ModelEntry, model_entry
+from duchenne.analysis.training.judging import JUDGEMENTS
 from duchenne.analysis.training.losses import (
     concordance,
     masked_bce,
     masked_cross_entropy,
     masked_mse,
 )
-from duchenne.analysis.training.metrics import (
-    AFFECT,
-    INTENSITY,
-    OCCURRENCE,
-    OCCURS,
-    Metric,
-    accuracy,
-)
+from duchenne.analysis.training.metrics import OCCURS
+from duchenne.analysis.training.shown import kind_of
+from duchenne.analysis.training.start import start_at_means
+from duchenne.analysis.training.systems import WITHOUT_JAW, action_points, build, outputs_for
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from duchenne.analysis.models.outputs import Answer
     from duchenne.analysis.training.augment import Batch
-    from duchenne.analysis.training.distill import Distillation
+    from duchenne.analysis.training.distill import Distillation, TaskDistillation
     from duchenne.analysis.training.prepared import Faces
     from duchenne.analysis.training.settings import TrainSettings
 
-WITHOUT_JAW = (*range(17, 60), *range(61, 64), *range(65, 68))
-"""The 49 of 68 landmarks that JAA-Net knows: no jaw, no inner corners of the mouth."""
+
 LEFT_EYE, RIGHT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
 NEEDS_LANDMARKS = (
     "eac_net",
@@ -57,36 +54,8 @@ NEEDS_LANDMARKS = (
     "heatmap_hourglass",
 )
 LEAST_RATE = 1e-3
-
-
-def unit_numbers(names: Sequence[str]) -> tuple[int, ...]:
-    """Return the numbers of Action Units such as ``AU06``.
-
-    Raises
-    ------
-    DuchenneError
-        When a name is none.
-    """
-    try:
-        return tuple(int(name.removeprefix("AU")) for name in names)
-    except ValueError as error:
-        raise DuchenneError(f"labels must be Action Units here, not {', '.join(names)}") from error
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How a task is scored.
-
-    Parameters
-    ----------
-    metrics : dict
-        Figures of each output.
-    best : str
-        The one whose mean decides which weights are kept; larger is better.
-    """
-
-    metrics: dict[str, Metric]
-    best: str
+_HIDDEN = 0x4D41
+"""Keeps the numbers that hide patches apart from those that vary pictures."""
 
 
 class Task(nn.Module):
@@ -97,10 +66,15 @@ class Task(nn.Module):
     settings : TrainSettings
     faces : Faces
         What is trained on: rates of occurrence and numbers of classes come from it.
-    distillation : Distillation, optional
+    distillation : Distillation or TaskDistillation, optional
         Adds the teacher of a student.
     n_outputs : int, optional
         Of weights that are to be loaded; what the labels need where absent.
+
+    Attributes
+    ----------
+    answers : tuple of str
+        What is scored, in the order of the outputs.
 
     Raises
     ------
@@ -112,65 +86,88 @@ class Task(nn.Module):
         self,
         settings: TrainSettings,
         faces: Faces,
-        distillation: Distillation | None = None,
+        distillation: Distillation | TaskDistillation | None = None,
         *,
         n_outputs: int | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings
         self.entry: ModelEntry = model_entry(settings.model)
+        self.family = self.entry.name.partition("_")[0]
+        self.kind = kind_of(self.entry.name)
         self.labels = settings.labels
         if self.entry.name in NEEDS_LANDMARKS and faces.landmarks is None:
             raise DuchenneError(
                 f"{self.entry.name} needs landmarks, and the prepared faces have none."
             )
         self.n_outputs = n_outputs or outputs_for(self.entry, faces)
+        self.answers = {
+            "emofan": ("valence", "arousal"),
+            "deng": ("valence", "arousal"),
+            "pictures": ("pictures",),
+        }.get("pictures" if self.entry.task == "pictures" else self.family, self.labels)
         self.net = build(settings, self.n_outputs)
+        _check_classes(self.net, faces)
         self.distillation = distillation
         self.px = settings.input_px or self.entry.input_px
         self.occurs_from = None
-        if self.entry.task == "occurrence" and float(np.nanmax(faces.truth, initial=0.0)) > 1:
+        self.occurring = [
+            self.entry.task == "occurrence" or (self.family == "deng" and name.startswith("AU"))
+            for name in self.labels
+        ]
+        units = faces.truth[:, self.occurring]
+        if units.size and float(np.nanmax(units, initial=0.0)) > 1:
             self.occurs_from = OCCURS
-        rates = np.nan_to_num(np.nanmean(self._numpy_targets(faces.truth), axis=0))
+        rates = self._rates(faces)
+        if self.entry.task == "intensity":
+            start_at_means(self.net, rates)
         self.register_buffer(
-            "weights",
-            unit_weights(torch.tensor(np.maximum(rates, LEAST_RATE), dtype=torch.float32)),
-            persistent=False,
+            "weights", unit_weights(torch.tensor(rates, dtype=torch.float32)), persistent=False
         )
-        self.judgement = {
-            "intensity": Judgement(INTENSITY, "pcc"),
-            "occurrence": Judgement(OCCURRENCE, "f1"),
-            "affect": Judgement(AFFECT, "ccc"),
-            "expression": Judgement({"accuracy": accuracy}, "accuracy"),
-        }[self.entry.task]
+        self.judgement = JUDGEMENTS[self.entry.task]
+
+    def _rates(self, faces: Faces) -> NDArray[np.float64]:
+        """Return the mean of each label where it is known: (k,)."""
+        truth = np.asarray(self._numpy_targets(faces.truth), np.float64)
+        n_known = np.isfinite(truth).sum(axis=0)
+        rates: NDArray[np.float64] = np.nansum(truth, axis=0) / np.maximum(n_known, 1)
+        return np.maximum(rates, LEAST_RATE)
 
     def _numpy_targets(self, truth: Any) -> Any:
         if self.occurs_from is None:
             return truth
-        return np.where(np.isfinite(truth), truth >= self.occurs_from, np.nan)
+        occurs = np.where(np.isfinite(truth), truth >= self.occurs_from, np.nan)
+        return np.where(self.occurring, occurs, truth)
 
     def targets(self, truth: Tensor) -> Tensor:
         """Return labels as the loss wants them: intensities become 1 and 0 where occurrence is learnt."""
         if self.occurs_from is None:
             return truth
-        return torch.where(torch.isfinite(truth), (truth >= self.occurs_from).float(), truth)
+        occurs = torch.where(torch.isfinite(truth), (truth >= self.occurs_from).float(), truth)
+        return torch.where(torch.tensor(self.occurring, device=truth.device), occurs, truth)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the named losses and their ``total``."""
+        if self.entry.task == "pictures":
+            return {"total": self.painting_errors(batch).mean()}
         answer = self.answer(batch)
         truth = self.targets(batch.truth)
         if self.distillation is not None:
-            return dict(self.distillation(batch.images, answer, truth))
-        family = self.entry.name.partition("_")[0]
-        if family == "jaa":
+            labels = self._by_task(truth) if self.family == "deng" else truth
+            return dict(self.distillation(batch.images, answer, labels))
+        if self.family == "jaa":
             return self._joint(answer, truth, self._points(batch))
-        if family == "heatmap":
+        if self.family == "heatmap":
             return self._heat(answer, truth, self._points(batch))
+        if self.family == "deng":
+            return teacher_loss(answer, self._by_task(truth))
         losses: dict[str, Callable[[Answer, Tensor], dict[str, Tensor]]] = {
             "eac": eac_loss,
             "me": partial(graph_loss, weights=self._weights()),
             "emofan": self._emofan,
+            "mae": fusion_loss if self.kind == "clip" else self._plain,
         }
-        return losses.get(family, self._plain)(answer, truth)
+        return losses.get(self.family, self._plain)(answer, truth)
 
     def _joint(self, answer: Answer, truth: Tensor, points: Tensor) -> dict[str, Tensor]:
         eyes = points[:, LEFT_EYE].mean(dim=1) - points[:, RIGHT_EYE].mean(dim=1)
@@ -182,6 +179,18 @@ class Task(nn.Module):
         places = action_points(points * (side / self.px), self.labels)
         draw = growing_maps if self.entry.name == "heatmap_hourglass" else point_maps
         return heat_loss(answer, draw(places, truth, side=side))
+
+    def _by_task(self, truth: Tensor) -> dict[str, Tensor]:
+        """Return labels by the task they are of, the frames of clips one after another."""
+        flat = truth.flatten(0, -2)
+        units = [i for i, occurs in enumerate(self.occurring) if occurs]
+        places = [self.labels.index(name) for name in self.answers]
+        found = {"affect": flat[:, places]}
+        if units:
+            found["au"] = flat[:, units]
+        if "expression" in self.labels:
+            found["expression"] = _classes(flat[:, self.labels.index("expression"), None])
+        return found
 
     def answer(self, batch: Batch) -> Answer:
         """Return the outputs of the system."""
@@ -195,11 +204,31 @@ class Task(nn.Module):
                 torch.from_numpy(where.astype(np.float32)).to(at),
             )
             return found
+        if isinstance(self.net, MaeFusion):
+            frames = batch.features if batch.features is not None else self.net.encode(batch.images)
+            fused: Answer = self.net(frames, batch.sound, batch.missing)
+            return fused
         plain: Answer = self.net(batch.images)
         return plain
 
+    def painting_errors(self, batch: Batch) -> Tensor:
+        """Return how far off the hidden patches of each picture were painted: (b,).
+
+        Which patches are hidden depends on the seed, the epoch and the picture alone.
+        """
+        assert isinstance(self.net, MaskedAutoencoder)
+        n, seed = self.net.n_patches, self.settings.seed
+        drawn = [
+            np.random.default_rng((seed, _HIDDEN, batch.epoch + 1, row)).random(n)
+            for row in batch.rows.tolist()
+        ]
+        noise = torch.from_numpy(np.stack(drawn).astype(np.float32)).to(batch.images.device)
+        return self.net.errors(batch.images, noise)
+
     def predicted(self, batch: Batch) -> Tensor:
-        """Return what is scored: (b, k)."""
+        """Return what is scored: (b, k), of clips (b, t, k)."""
+        if self.entry.task == "pictures":
+            return self.painting_errors(batch)[:, None]
         answer = self.answer(batch)
         if self.entry.task == "expression":
             chosen: Tensor = answer.values.argmax(dim=1, keepdim=True).float()
@@ -211,11 +240,13 @@ class Task(nn.Module):
 
         A class is right or wrong: truth 1, and found 1 where they agree.
         """
+        if self.entry.task == "pictures":
+            return np.zeros_like(found), found, self.answers
         truth = self._numpy_targets(truth)
         if self.entry.task == "expression":
             right = np.where(np.isfinite(truth), found == truth, np.nan)
             return np.where(np.isfinite(truth), 1.0, np.nan), right, self.labels
-        return truth, found, self.labels
+        return truth[:, [self.labels.index(name) for name in self.answers]], found, self.answers
 
     def _plain(self, answer: Answer, truth: Tensor) -> dict[str, Tensor]:
         if self.entry.task == "intensity":
@@ -251,63 +282,16 @@ class Task(nn.Module):
         return self.weights
 
 
+def _check_classes(net: nn.Module, faces: Faces) -> None:
+    if not isinstance(net, (DengCnn, DengRnn)) or "expression" not in faces.names:
+        return
+    largest = int(np.nanmax(faces.truth[:, faces.names.index("expression")], initial=0.0))
+    if largest >= net.sizes["expression"]:
+        raise DuchenneError(
+            f"expression {largest} is among the labels, and the system has classes 0 to "
+            f"{net.sizes['expression'] - 1}: set `model_settings: {{classes: {largest + 1}}}`."
+        )
+
+
 def _classes(truth: Tensor) -> Tensor:
     return torch.where(torch.isfinite(truth[:, 0]), torch.nan_to_num(truth[:, 0]), -1.0).long()
-
-
-def outputs_for(entry: ModelEntry, faces: Faces) -> int:
-    """Return how many outputs a system needs for these labels.
-
-    Raises
-    ------
-    DuchenneError
-        When the labels are not of its kind.
-    """
-    names = faces.names
-    if entry.name == "emofan" or entry.task == "affect":
-        if not {"valence", "arousal"} <= set(names):
-            raise DuchenneError(f"{entry.name} learns valence and arousal, not {', '.join(names)}.")
-        return entry.default_n_outputs if entry.name == "emofan" else len(names)
-    if entry.task == "expression":
-        if names != ("expression",):
-            raise DuchenneError(
-                f"{entry.name} learns the label expression, not {', '.join(names)}."
-            )
-        return int(np.nanmax(faces.truth, initial=0.0)) + 1
-    unit_numbers(names)
-    return len(names)
-
-
-def build(settings: TrainSettings, outputs: int) -> nn.Module:
-    """Return the system of the settings with fresh weights.
-
-    Raises
-    ------
-    DuchenneError
-        When it does not take such settings.
-    """
-    entry = model_entry(settings.model)
-    own = dict(settings.model_settings)
-    if entry.name in ("jaa_net", "jaa_net_v2"):
-        own.setdefault("units", unit_numbers(settings.labels))
-    px = settings.input_px or entry.input_px
-    try:
-        if entry.name == "mae_teacher":
-            own["config"] = mae_config(**{"input_px": px, **own.pop("encoder", {})})
-        if entry.name == "vit_se":
-            own["config"] = ViTConfig(**{"image_size": px, **own.pop("encoder", {})})
-        return entry.build(n_outputs=outputs, **own)
-    except (TypeError, ValueError, KeyError) as error:
-        raise DuchenneError(f"model_settings of {settings.model}: {error}") from error
-
-
-def action_points(points: Tensor, labels: Sequence[str]) -> Tensor:
-    """Return the two points of each Action Unit from 68 landmarks, in the same pixels: (b, n, 2, 2)."""
-    known = points[:, WITHOUT_JAW]
-    ruler = (known[:, 22, 0] - known[:, 25, 0]).abs()
-    places = []
-    for unit in unit_numbers(labels):
-        pair, below = CENTRES[unit]
-        shift = torch.stack([torch.zeros_like(ruler), below * ruler], dim=1)
-        places.append(torch.stack([known[:, i] + shift for i in pair], dim=1))
-    return torch.stack(places, dim=1)

@@ -1,7 +1,8 @@
 """The display of real sessions: a PsychoPy window.
 
-Only this module, and `psychopy_media` and `sound` beside it, import PsychoPy. Import them inside
-`duchenne.protocols.displays.environment.psychopy_environment`, with a screen present.
+Only this module, and `psychopy_shapes`, `psychopy_input`, `psychopy_media` and `sound` beside it, import
+PsychoPy. Import them inside `duchenne.protocols.displays.environment.psychopy_environment`, with a screen
+present.
 
 Timing. On a screen that waits for its refresh, the flip itself paces. Where it does not (a virtual
 screen, a driver without vertical sync), the flips are paced by a timer to a grid at the declared refresh
@@ -14,7 +15,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -22,33 +22,20 @@ import numpy as np
 import psychopy
 import pyglet
 import pylsl
-from PIL import Image, ImageGrab
-from psychopy import event, visual
+from PIL import ImageGrab
 from psychopy import logging as psychopy_logging
-from pyglet.window import key as keys
-from pyglet.window import mouse as mouse_buttons
+from psychopy import visual
 
-from duchenne.protocols.displays.base import (
-    Box,
-    Click,
-    Cross,
-    Disc,
-    Fill,
-    Flip,
-    KeyPress,
-    Picture,
-    ScreenTooSmall,
-    Text,
-    Typed,
-)
+from duchenne.protocols.displays.base import Flip, ScreenTooSmall, Text
 from duchenne.protocols.displays.pacing import RefreshGrid, wait_until
+from duchenne.protocols.displays.psychopy_input import WindowInput
 from duchenne.protocols.displays.psychopy_media import (
     LoadedFilm,
     LoadedImage,
     LoadedText,
-    place,
     read_text,
 )
+from duchenne.protocols.displays.psychopy_shapes import ShapeMaker, colour
 from duchenne.protocols.displays.sound import LoadedSound, Playable, click
 from duchenne.protocols.layout import LETTER_HEIGHT
 from duchenne.stimuli.errors import DuchenneError
@@ -60,17 +47,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Self
 
-    from duchenne.protocols.displays.base import Input, Loaded, Rect, Rgb, Shape
+    from duchenne.protocols.displays.base import Input, Loaded, Rect, Shape
     from duchenne.stimuli.manifest import Stimulus
 
 psychopy_logging.console.setLevel(psychopy_logging.CRITICAL)
 
-FONT = "Noto Sans"
-FONT_FILES = tuple(
-    str(Path(psychopy.__file__).parent / "assets" / "fonts" / f"NotoSans-{style}.ttf")
-    for style in ("Regular", "Bold")
-)
-DISC_EDGES = 48
 SYNCED_TOLERANCE = 0.10
 """Flips that come this close to the declared interval (as a fraction) are paced by the screen."""
 
@@ -127,6 +108,7 @@ class PsychoPyDisplay:
         self._box_px = (stimulus_height * width_px, stimulus_height * height_px)
         self._virtual = virtual
         self._win: Any = None
+        self._shapes: ShapeMaker
         self._stims: list[Any] = []
         self._made: dict[Shape, Any] = {}
         self._film: LoadedFilm | None = None
@@ -138,8 +120,7 @@ class PsychoPyDisplay:
         self._click_at_onset = click_at_onset
         self._click: Playable | None = None
         self._audio_latency_s = audio_latency_s
-        self._inputs: list[Input] = []
-        self._pointer = (-1.0, -1.0)
+        self._input = WindowInput(height_px)
         self._last_flip_s = math.nan
         self._stamp_s = math.nan
         self._action: Callable[[], object] | None = None
@@ -150,17 +131,13 @@ class PsychoPyDisplay:
     def __enter__(self) -> Self:
         self._open()
         if self._patch_px is not None:
-            self._patch = (self._square(0.0), self._square(1.0))
+            self._patch = (
+                self._shapes.square(self._patch_px, 0.0),
+                self._shapes.square(self._patch_px, 1.0),
+            )
         if self._click_at_onset:
             self._click = Playable(click(), self._audio_latency_s)
-        handle = self._win.winHandle
-        handle.push_handlers(
-            on_key_press=self._on_key,
-            on_text=self._on_text,
-            on_mouse_press=self._on_mouse,
-            on_mouse_motion=self._on_motion,
-            on_close=self._on_close,
-        )
+        self._input.watch(self._win.winHandle)
         self.show_pointer(False)
         self._measure()
         return self
@@ -226,12 +203,12 @@ class PsychoPyDisplay:
             (self._foreground,) * 3,
         )
         rect_px = (x - half_width, y - half_height, x + half_width, y + half_height)
-        return LoadedText(stimulus, self._stim(text), rect_px)
+        return LoadedText(stimulus, self._shapes.stim(text), rect_px)
 
     def show(self, shapes: Sequence[Shape]) -> None:
         """Draw these shapes, and nothing else, from the next flip on."""
         self._leave_stimulus()
-        kept = {shape: self._made.get(shape) or self._stim(shape) for shape in shapes}
+        kept = {shape: self._made.get(shape) or self._shapes.stim(shape) for shape in shapes}
         self._made = kept
         self._stims = [kept[shape] for shape in shapes]
 
@@ -309,14 +286,11 @@ class PsychoPyDisplay:
 
     def events(self) -> list[Input]:
         """Return and forget what the participant did since the last call."""
-        self._win.winHandle.dispatch_events()
-        inputs, self._inputs = self._inputs, []
-        event.clearEvents()
-        return inputs
+        return self._input.take()
 
     def pointer(self) -> tuple[float, float]:
         """Return where the mouse is; (-1, -1) until it moves."""
-        return self._pointer
+        return self._input.pointer
 
     def show_pointer(self, visible: bool) -> None:
         """Show or hide the mouse pointer."""
@@ -324,40 +298,15 @@ class PsychoPyDisplay:
 
     def press(self, name: str) -> None:
         """Press a key on the participant's behalf: it is dispatched by the window like any other."""
-        symbol = getattr(keys, f"_{name}" if name.isdigit() else name.upper())
-        self._win.winHandle.dispatch_event("on_key_press", symbol, 0)
+        self._input.press(name)
 
     def type_text(self, text: str) -> None:
         """Type characters on the participant's behalf, through the window's own text events."""
-        self._win.winHandle.dispatch_event("on_text", text)
+        self._input.type_text(text)
 
     def click(self, x_px: float, y_px: float) -> None:
         """Click at a point on the participant's behalf, through the window's own mouse events."""
-        x, y = round(x_px), round(self.height_px - y_px)
-        handle = self._win.winHandle
-        handle.dispatch_event("on_mouse_motion", x, y, 0, 0)
-        handle.dispatch_event("on_mouse_press", x, y, mouse_buttons.LEFT, 0)
-
-    def _on_key(self, symbol: int, _modifiers: int) -> None:
-        name = keys.symbol_string(symbol).lower().removeprefix("num_").lstrip("_")
-        name = "return" if name == "enter" else name
-        self._inputs.append(KeyPress(name, pylsl.local_clock()))
-
-    def _on_text(self, text: str) -> None:
-        self._inputs += [Typed(c, pylsl.local_clock()) for c in text if c.isprintable()]
-
-    def _on_mouse(self, x: int, y: int, button: int, _modifiers: int) -> None:
-        self._on_motion(x, y, 0, 0)
-        if button == mouse_buttons.LEFT:
-            self._inputs.append(Click(*self._pointer, pylsl.local_clock()))
-
-    def _on_motion(self, x: int, y: int, _dx: int, _dy: int) -> None:
-        self._pointer = (float(x), float(self.height_px - y))
-
-    def _on_close(self) -> bool:
-        """Take closing the window for pressing Escape; the window closes when the session has."""
-        self._inputs.append(KeyPress("escape", pylsl.local_clock()))
-        return True
+        self._input.click(x_px, y_px)
 
     # The window and its timing
 
@@ -375,13 +324,14 @@ class PsychoPyDisplay:
             pos=(0, 0) if same_size else None,
             fullscr=self._fullscreen,
             units="pix",
-            color=_colour((self._background,) * 3),
+            color=colour((self._background,) * 3),
             colorSpace="rgb",
             allowGUI=False,
             waitBlanking=True,
             checkTiming=False,
             autoLog=False,
         )
+        self._shapes = ShapeMaker(self._win, self.width_px, self.height_px)
 
     def _measure(self) -> None:
         """Find out whether the flips are paced by the screen, and which rate they have."""
@@ -401,114 +351,3 @@ class PsychoPyDisplay:
             action()
         while self._starting:
             self._starting.pop().play()
-
-    def _stim(self, shape: Shape) -> Any:
-        if isinstance(shape, Text):
-            return self._text(shape)
-        if isinstance(shape, Picture):
-            image = Image.fromarray(shape.rgb)
-            position, size = self._place(shape.rect_px)
-            return visual.ImageStim(
-                self._win, image=image, pos=position, size=size, interpolate=True, autoLog=False
-            )
-        if isinstance(shape, Cross):
-            return self._cross(shape)
-        if isinstance(shape, Fill):
-            return self._fill(shape)
-        if isinstance(shape, Disc):
-            return self._disc(shape)
-        return self._outline(shape)
-
-    def _text(self, text: Text) -> Any:
-        return visual.TextStim(
-            self._win,
-            text=text.text,
-            font=FONT,
-            fontFiles=FONT_FILES,
-            bold=text.bold,
-            height=text.height_px,
-            wrapWidth=text.wrap_px,
-            pos=(text.x_px - self.width_px / 2, self.height_px / 2 - text.y_px),
-            color=_colour(text.rgb),
-            alignText="center",
-            anchorHoriz="center",
-            anchorVert="center",
-            autoLog=False,
-        )
-
-    def _cross(self, cross: Cross) -> Any:
-        return visual.ShapeStim(
-            self._win,
-            vertices=_cross_outline(cross.size_px, cross.width_px),
-            pos=(cross.x_px - self.width_px / 2, self.height_px / 2 - cross.y_px),
-            fillColor=_colour(cross.rgb),
-            lineColor=None,
-            autoLog=False,
-        )
-
-    def _disc(self, disc: Disc) -> Any:
-        return visual.Circle(
-            self._win,
-            radius=disc.radius_px,
-            edges=DISC_EDGES,
-            pos=(disc.x_px - self.width_px / 2, self.height_px / 2 - disc.y_px),
-            fillColor=_colour(disc.rgb),
-            lineColor=None,
-            autoLog=False,
-        )
-
-    def _fill(self, fill: Fill) -> Any:
-        position, (width, height) = self._place(fill.rect_px)
-        x, y = width / 2, height / 2
-        return visual.ShapeStim(
-            self._win,
-            vertices=[(-x, -y), (x, -y), (x, y), (-x, y)],
-            pos=position,
-            fillColor=_colour(fill.rgb),
-            lineColor=None,
-            autoLog=False,
-        )
-
-    def _outline(self, box: Box) -> Any:
-        position, (width, height) = self._place(box.rect_px)
-        loops = []
-        for margin in (0.0, box.width_px):
-            x, y = width / 2 - margin, height / 2 - margin
-            loops.append([(-x, -y), (x, -y), (x, y), (-x, y)])
-        return visual.ShapeStim(
-            self._win,
-            vertices=loops,
-            pos=position,
-            fillColor=_colour(box.rgb),
-            lineColor=None,
-            autoLog=False,
-        )
-
-    def _place(self, rect_px: Rect) -> tuple[tuple[float, float], tuple[float, float]]:
-        return place(rect_px, (self.width_px, self.height_px))
-
-    def _square(self, grey: float) -> Any:
-        assert self._patch_px is not None
-        position, (width, height) = self._place(self._patch_px)
-        return visual.Rect(
-            self._win,
-            width=width,
-            height=height,
-            pos=position,
-            fillColor=_colour((grey,) * 3),
-            lineColor=None,
-            autoLog=False,
-        )
-
-
-def _colour(rgb: Rgb) -> tuple[float, float, float]:
-    """Return PsychoPy's colour, -1 to 1."""
-    return (2 * rgb[0] - 1, 2 * rgb[1] - 1, 2 * rgb[2] - 1)
-
-
-def _cross_outline(size_px: float, width_px: float) -> list[tuple[float, float]]:
-    a, b = width_px / 2, size_px / 2
-    return [
-        (-a, b), (a, b), (a, a), (b, a), (b, -a), (a, -a),
-        (a, -b), (-a, -b), (-a, -a), (-b, -a), (-b, a), (-a, a),
-    ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pylsl
@@ -16,14 +15,10 @@ from duchenne.recorder.sources.key_events import (
     encode_start,
     press_description,
 )
-from duchenne.recorder.sources.serial_port import SerialPort
-from duchenne.stimuli.errors import DuchenneError
+from duchenne.recorder.sources.serial_port import SerialSource
 
 if TYPE_CHECKING:
     import threading
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from duchenne.recorder.sources.base import Outlet
 
@@ -60,7 +55,7 @@ class ButtonBoxOptions(SourceOptions):
         return text
 
 
-class ButtonBox:
+class ButtonBox(SerialSource):
     """A button box, such as many MRI response pads and self-made ones, that talks over a serial port.
 
     With ``format=bytes`` each byte is a press. With ``format=lines`` a line is the name of the button,
@@ -72,19 +67,15 @@ class ButtonBox:
     """
 
     Options: ClassVar[type[SourceOptions]] = ButtonBoxOptions
+    device: ClassVar[str] = "button box"
     summary: ClassVar[str] = "button box over a serial port (Buttons)"
 
     def __init__(self, options: ButtonBoxOptions) -> None:
+        super().__init__(options.port, options.baud)
         self._options = options
-        self._port = SerialPort(options.port, options.baud)
         self._lines = LineSplitter(from_start=True)
         self._names = button_names(options.buttons)
         self._n = 0
-
-    @classmethod
-    def unavailable(cls) -> str | None:
-        """Return what is missing: pyserial."""
-        return None if find_spec("serial") else "needs: pip install 'duchenne[devices]'"
 
     @property
     def info(self) -> pylsl.StreamInfo:
@@ -96,21 +87,6 @@ class ButtonBox:
     def result(self) -> str:
         """Number of presses and releases."""
         return f"{self._n} presses and releases of {self._options.name}"
-
-    def __enter__(self) -> Self:
-        reason = self.unavailable()
-        if reason is not None:
-            raise DuchenneError(f"The button box {reason}.")
-        self._port.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._port.__exit__(exc_type, exc, traceback)
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push presses until `stop` is set; they are stamped when they arrive.

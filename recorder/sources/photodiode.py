@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -13,14 +12,11 @@ from duchenne.recorder.sources.base import SourceOptions
 from duchenne.recorder.sources.device_clock import DeviceClock
 from duchenne.recorder.sources.frames import BinaryParser, LineParser
 from duchenne.recorder.sources.notices import notice
-from duchenne.recorder.sources.serial_port import SerialPort
+from duchenne.recorder.sources.serial_port import SerialSource
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     import threading
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from duchenne.recorder.sources.base import Outlet
     from duchenne.recorder.sources.frames import FrameParser, Reading
@@ -54,7 +50,7 @@ class PhotodiodeOptions(SourceOptions):
     rate_hz: float = Field(1000.0, ge=1.0, le=20_000.0, description="samples per second it sends")
 
 
-class Photodiode:
+class Photodiode(SerialSource):
     """A photodiode that a microcontroller samples and sends over a serial port.
 
     Where the device sends its own time with each value, the stamps come from it, else from counting
@@ -67,20 +63,16 @@ class Photodiode:
     """
 
     Options: ClassVar[type[SourceOptions]] = PhotodiodeOptions
+    device: ClassVar[str] = "photodiode"
     summary: ClassVar[str] = "photodiode over a serial port (Photodiode)"
 
     def __init__(self, options: PhotodiodeOptions) -> None:
+        super().__init__(options.port, options.baud)
         self._options = options
-        self._port = SerialPort(options.port, options.baud)
         self._parser: FrameParser = LineParser() if options.format == "lines" else BinaryParser()
         self._clock: DeviceClock | None = None
         self._n = 0
         self._told_rate = False
-
-    @classmethod
-    def unavailable(cls) -> str | None:
-        """Return what is missing: pyserial."""
-        return None if find_spec("serial") else "needs: pip install 'duchenne[devices]'"
 
     @property
     def info(self) -> pylsl.StreamInfo:
@@ -97,21 +89,6 @@ class Photodiode:
         if self._clock is not None and self._clock.n_jumps:
             text += f"; {self._clock.n_jumps} gaps"
         return text
-
-    def __enter__(self) -> Self:
-        reason = self.unavailable()
-        if reason is not None:
-            raise DuchenneError(f"The photodiode {reason}.")
-        self._port.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._port.__exit__(exc_type, exc, traceback)
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push samples until `stop` is set.

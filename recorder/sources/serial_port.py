@@ -1,8 +1,9 @@
-"""A serial port, opened and read with errors that a person can act on."""
+"""A serial port, opened and read with errors that a person can act on, and sources that read one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from duchenne.stimuli.errors import DuchenneError
 
@@ -79,6 +80,42 @@ class SerialPort:
             raise DuchenneError(
                 f"serial port {self.name}: the device has gone ({_reason(error)}); check its cable"
             ) from None
+
+
+class SerialSource:
+    """A source that reads a serial port, which is open between ``__enter__`` and ``__exit__``.
+
+    Parameters
+    ----------
+    port : str
+    baud : int
+    """
+
+    device: ClassVar[str]
+    """What it is, for messages."""
+
+    def __init__(self, port: str, baud: int) -> None:
+        self._port = SerialPort(port, baud)
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Return what is missing: pyserial."""
+        return None if find_spec("serial") else "needs: pip install 'duchenne[devices]'"
+
+    def __enter__(self) -> Self:
+        reason = self.unavailable()
+        if reason is not None:
+            raise DuchenneError(f"The {self.device} {reason}.")
+        self._port.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._port.__exit__(exc_type, exc, traceback)
 
 
 def ports_here() -> list[str]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 WHOLE = """\
 name: Smiles
 authors: [A. Author]
+ethics: Approved by the board of the university (2026-17)
+room: Booth 2
+lighting: LED panels, 300 lx
 retention_until: 2031-01-01
 windows:
   late: {start_s: 2, stop_s: null}
@@ -45,6 +48,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert plan.curves[0].is_from_baseline
     assert plan.multiverse[0].exclusions[2].keep["gaze_valid_fraction"].min == 0.8
     assert plan.statistics.permutations == 1999
+    assert plan.ethics == "Approved by the board of the university (2026-17)"
+    assert (plan.room, plan.environment, plan.lighting) == ("Booth 2", None, "LED panels, 300 lx")
 
 
 def test_no_file_an_empty_one_and_that_of_a_new_study(tmp_path: Path) -> None:
@@ -72,6 +77,7 @@ def test_no_file_an_empty_one_and_that_of_a_new_study(tmp_path: Path) -> None:
         ("windows: {late: {start_s: 2, stop_s: 1}}", "windows: the window late ends before"),
         ("statistics: {permutations: -1}", "greater than or equal to 0"),
         ("- a", "a list of keys"),
+        ("ethics: [a]", "study.yaml:1: "),
         ("name: [", "not valid YAML"),
         ("name: x\nname: y", "given before"),
     ],

@@ -6,7 +6,7 @@
 ``--data`` holds the shards of ``au_geometry_render.py``; ``--media`` the real faces (``london``,
 ``face_real.mp4``, ``face_real_openface.csv``) and the films of the rendered participant. ``--card``
 writes the reliability into the model's file. Of the identities of ``sweep``, every second one, which
-training left alone, is scored.
+training left alone, is scored, and all of ``quiet``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from au_geometry_train import OUTPUTS, SIDED, UNITS, Faces, as_frames, load
+from au_geometry_train import (
+    OUTPUTS,
+    SIDED,
+    UNITS,
+    Faces,
+    as_frames,
+    joined,
+    load,
+    occurrence_limits,
+    real_folds,
+)
 
 from duchenne.analysis.face.agreement import icc_3_1
 from duchenne.analysis.face.backends.blendshapes import BlendshapeBackend
 from duchenne.analysis.face.backends.geometry import GeometryBackend
+from duchenne.analysis.face.calibration import MIN_OCCURRENCE
 from duchenne.analysis.face.decode import image_frame, video_frames
 from duchenne.analysis.face.geometry.model import GeometryModel, read_model, write_model
-from duchenne.analysis.face.process import analyse_face, analyse_pictures
+from duchenne.analysis.face.landmarks import FaceTracker
+from duchenne.analysis.face.process import analyse_face
 
 DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
 REPORTED = (*(f"AU{u:02d}" for u in UNITS if u not in (16, 22)), *SIDED)
@@ -177,7 +189,7 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
     """Return what gaze, head and light move without any action, and the cross-talk at 4."""
     n_quiet = len(REPORTED) - len(SIDED)
     rows, matrix, quiet = [], {}, {}
-    for mode in MODES[0::2]:
+    for mode in MODES:
         for name, one in (("geometry", held), ("blendshapes", plain)):
             values = one.measured(mode)[:, :n_quiet]
             for kind, what in ((6, "gaze 15°"), (7, "head 15°"), (8, "light")):
@@ -221,38 +233,50 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
 
 
 def london(folder: Path, backend: Any) -> tuple[str, dict[str, Any]]:
-    """Return how real smiles differ from neutral faces, without calibration."""
+    """Return how real smiles differ from neutral faces, without calibration.
+
+    Each person is judged by the network for strangers that was not told about that person, and by
+    thresholds that rest on the other persons; a map, which knows nobody, as it is.
+    """
     neutral = sorted(folder.glob("*_neutral.jpg"))
     paths = [
         p.with_name(p.name.replace("neutral", k)) for p in neutral for k in ("neutral", "smiling")
     ]
-    result = analyse_pictures(
-        ((i, 0.0, image_frame(p)) for i, p in enumerate(paths)), backend=backend
-    )
-    rest, smile = result.table.iloc[::2].reset_index(), result.table.iloc[1::2].reset_index()
+    with FaceTracker(still=True) as tracker:
+        features = np.concatenate(
+            [
+                backend.features(tracker.track([(i, 0.0, image_frame(p))], keep_images=True))
+                for i, p in enumerate(paths)
+            ]
+        )
+    values, limits = untold(backend, features)
+    columns = [backend.au_names.index(au) for au in REPORTED if len(au) == 4]
+    rest, smile = values[::2][:, columns], values[1::2][:, columns]
+    on = (rest >= MIN_OCCURRENCE) & (rest > limits[:, columns])
     info = pd.read_csv(folder / "info.csv", dtype={"face_id": str}).set_index("face_id")
     who = info.loc[[p.name.split("_")[0] for p in neutral]].reset_index()
-    held = np.arange(len(neutral)) % 3 != 0
-    groups = {"all persons": held | True, "held out": held}
+    groups = {"all persons": np.ones(len(neutral), np.bool_)}
     for key in ("face_gender", "face_eth"):
-        groups |= {
-            f"held out, {v}": held & (who[key] == v).to_numpy() for v in sorted(set(who[key]))
-        }
+        groups |= {str(v): (who[key] == v).to_numpy() for v in sorted(set(who[key]))}
     units = [au for au in REPORTED if len(au) == 4]
+    place = units.index("AU12")
     rows, facts = [], {}
     for name, some in groups.items():
-        calm, glad = rest["AU12_r"][some].to_numpy(), smile["AU12_r"][some].to_numpy()
+        calm, glad = rest[some, place], smile[some, place]
         area = float(np.mean((glad[:, None] > calm) + 0.5 * (glad[:, None] == calm)))
-        off = 1 - rest.loc[some, [f"{au}_c" for au in units]].to_numpy()
+        off = 1.0 - on[some]
         worst = off.mean(axis=0)
         facts[name] = {
             "n": int(some.sum()), "auc": area, "higher": float((glad > calm).mean()),
-            "off": float(off.mean()), "off_worst": float(worst.min()), "worst": units[int(worst.argmin())],
+            "off": float(off.mean()), "off_worst": float(worst.min()),
+            "worst": units[int(worst.argmin())] if worst.min() < 1 else "none",
             "faces_clear": float(off.all(axis=1).mean()),
         }  # fmt: skip
         rows.append([name, *facts[name].values()])
-    facts["rest_means"] = {au: round(float(rest[f"{au}_r"][held].mean()), 2) for au in units}
-    facts["smile_means"] = {au: round(float(smile[f"{au}_r"][held].mean()), 2) for au in units}
+    for name, some in (("rest_means", rest), ("smile_means", smile)):
+        facts[name] = {
+            au: round(float(v), 2) for au, v in zip(units, some.mean(axis=0), strict=True)
+        }
     head = [
         "",
         "n",
@@ -264,6 +288,47 @@ def london(folder: Path, backend: Any) -> tuple[str, dict[str, Any]]:
         "faces with all off",
     ]
     return table(rows, head), facts
+
+
+def untold(backend: Any, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return intensities of real faces (rest, smile, rest, …) and limits of occurrence for each person.
+
+    Returns
+    -------
+    (2 n, m) float64, (n, m) float64
+    """
+    n = len(features) // 2
+    if not isinstance(backend, GeometryBackend):
+        values = backend.intensities(features, backend.typical_neutral)
+        return values, np.full((n, values.shape[1]), MIN_OCCURRENCE)
+    values = np.empty((len(features), len(backend.au_names)))
+    for one, fold in zip(backend.model.uncalibrated.members, real_folds(n), strict=True):
+        network = replace(backend.model.uncalibrated, members=(one,))
+        alone = GeometryBackend(replace(backend.model, uncalibrated=network))
+        rows = np.concatenate([2 * fold, 2 * fold + 1])
+        values[rows] = alone.intensities(features[rows], backend.typical_neutral)
+    rest = values[::2]
+    limits = [occurrence_limits(np.delete(rest, i, axis=0)) for i in range(n)]
+    return values, np.array(limits)
+
+
+def sensitivity(held: Held) -> tuple[str, dict[str, float]]:
+    """Return how many actions of 2 or more occur when the face is compared with a typical one."""
+    values = held.measured(MODES[2])
+    limit = dict(zip(held.backend.au_names, held.backend.resting_threshold, strict=True))
+    rows = []
+    for j, au in enumerate(REPORTED):
+        shown = values[(held.truth[:, j] >= MIN_OCCURRENCE) & (held.kind != 0), j]
+        seen_at = (shown >= MIN_OCCURRENCE) & (shown > limit[au])
+        rows.append(
+            [au, max(float(limit[au]), MIN_OCCURRENCE), float((shown >= MIN_OCCURRENCE).mean()),
+             float(seen_at.mean())]
+        )  # fmt: skip
+    for label, units in (("mean, 12 DISFA units", DISFA), ("mean, 20 units", REPORTED[:20])):
+        picked = [row for row in rows if row[0] in units]
+        rows.append([label, *(float(np.mean([r[k] for r in picked])) for k in (1, 2, 3))])
+    head = ["", "occurs from", "rendered actions of 2 or more, found with 2", "with this limit"]
+    return table(rows, head), {row[0]: row[3] for row in rows}
 
 
 def film(media: Path, backend: Any) -> tuple[str, pd.DataFrame]:
@@ -339,7 +404,7 @@ def card(model: GeometryModel, found: dict[str, Any], held: Held) -> dict[str, A
         **model.card,
         "about": "Reliability on rendered faces of identities never trained on, not human FACS coding.",
         "licence": "Trained on faces rendered from ICT-FaceKit (MIT, © 2020 USC Institute for Creative "
-        "Technologies) and, for what faces look like at rest and in a smile, 17 persons of the Face "
+        "Technologies) and, for what faces look like at rest and in a smile, 51 persons of the Face "
         "Research Lab London Set (CC BY 4.0, DeBruine & Jones 2017).",
         "n_test_pictures": len(held.kind),
         "n_test_identities": int(held.person.max() + 1),
@@ -368,10 +433,17 @@ def main() -> None:
         held, blendshape_held(held, given.data, "test")
     )
     sections["By pose"], found["by_pose"] = by_pose(held)
-    sweep = seen(backend, load(given.data, "sweep", model.reference, first=1, every=2))
+    sections["Sensitivity without the neutral face"], _ = sensitivity(held)
+    turned = [
+        load(given.data, "sweep", model.reference, first=1, every=2),
+        load(given.data, "quiet", model.reference),
+    ]
+    sweep = seen(backend, joined(*turned))
     plain = blendshape_held(sweep, given.data, "sweep", first=1, every=2)
-    sections["Without any action"], sections["Cross-talk"], more = sweeps(sweep, plain)
-    found |= more
+    more = blendshape_held(sweep, given.data, "quiet")
+    plain = replace(plain, features=np.concatenate([plain.features, more.features]))
+    sections["Without any action"], sections["Cross-talk"], facts = sweeps(sweep, plain)
+    found |= facts
     if list(given.data.glob("clip_*.npz")):
         clip = seen(backend, load(given.data, "clip", model.reference))
         sections["Held-out identities, films"], _ = held_out(

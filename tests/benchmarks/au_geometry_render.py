@@ -6,8 +6,10 @@
 FOLDER of the renderer holds ``render.py`` and its head model (ICT-FaceKit, MIT, © 2020 USC Institute
 for Creative Technologies); it is no part of the package. One shard ``SPLIT_NNNNN.npz`` is written per
 identity; shards that exist are skipped, so that the run can be stopped and continued. ``sweep`` holds
-gaze, pose and light without any action and every action alone at 4; ``clip`` holds short films that go
-through the tracker of the package.
+gaze, pose and light without any action and every action alone at 4, ``quiet`` the same without the
+actions; ``calm`` holds persons for training who show no action, and whose resting faces differ much,
+``mixed`` persons for training who mostly combine actions at random;
+``clip`` holds short films that go through the tracker of the package.
 
 Every identity is one person under one lamp before one camera: a few neutral frames, frames without
 any action but with gaze, head turns and flickering light, single actions, and combinations.
@@ -23,7 +25,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,8 +33,16 @@ from duchenne.analysis.face.geometry.align import CROP_PX, grey_crop
 from duchenne.analysis.face.landmarks import FaceTracker, face_model_path
 from duchenne.analysis.face.model import create_landmarker
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SIZE_PX = 320
-SPLITS = {"train": 0, "calibrate": 100_000, "test": 200_000, "sweep": 300_000, "clip": 400_000}
+SPLITS = {
+    "train": 0, "calibrate": 100_000, "test": 200_000, "sweep": 300_000, "clip": 400_000,
+    "calm": 500_000, "quiet": 600_000, "mixed": 700_000,
+}  # fmt: skip
+# Splits in which nothing rests on a lifted brow or corner of the mouth, and no lamp is exchanged.
+PLAIN_SPLITS = ("sweep", "clip", "quiet")
 # Gaze weight 1 is 30 degrees: as far as the lid follows in the head model.
 GAZE_DEG = 30.0
 CLIP_FRAMES, CLIP_RATE_HZ = 110, 25.0
@@ -159,6 +169,46 @@ def sweep_shots(rng: np.random.Generator) -> list[Shot]:
     result += [Shot(FLICKER, flicker=0.5) for _ in range(3)]
     result += [Shot(SINGLE, au={f"AU{unit}": 0.8}) for unit in UNITS]
     return result
+
+
+def quiet_shots(rng: np.random.Generator) -> list[Shot]:
+    """Return the pictures of :func:`sweep_shots` that show no action."""
+    return [picture for picture in sweep_shots(rng) if picture.kind != SINGLE]
+
+
+def calm_shots(rng: np.random.Generator) -> list[Shot]:
+    """Return pictures of one identity without any action: eyes, head and lamp are elsewhere."""
+    result = [shot(rng, NEUTRAL, {}) for _ in range(3)]
+    for kind in (GAZE,) * 7 + (POSE,) * 5 + (FLICKER,) * 3 + (NEGATIVE,) * 2:
+        picture = Shot(kind, flicker=0.5 if kind == FLICKER else 0.1)
+        if kind in (GAZE, NEGATIVE):
+            angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(5, 20) / GAZE_DEG
+            picture.gaze = (far * np.cos(angle), far * np.sin(angle))
+        if kind in (POSE, NEGATIVE):
+            angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(6, 20)
+            picture.pose = (far * np.sin(angle), far * np.cos(angle), float(rng.normal(0, 4)))
+        result.append(picture)
+    return result
+
+
+def mixed_shots(rng: np.random.Generator) -> list[Shot]:
+    """Return pictures of one identity in which actions hide each other."""
+    result = [shot(rng, kind, {}) for kind in (NEUTRAL,) * 3 + (NEGATIVE,) + (RANDOM,) * 16]
+    for picture in result[4:]:
+        some = rng.choice([u for u in UNITS if u != 45], int(rng.integers(2, 6)), replace=False)
+        blink = {unit: w for unit, w in picture.au.items() if unit == "AU45"}
+        weights = {f"AU{unit}": float(rng.uniform(0.15, 1)) for unit in some}
+        picture.au, picture.side = compatible(weights | blink, rng), None
+    return result
+
+
+def resting_face(rng: np.random.Generator, spread: float) -> dict[str, float]:
+    """Return how a resting face departs from the head model's, which shows no action."""
+    resting = {}
+    for name in ("browInnerUp", "browDown", "mouthFrown", "mouthSmile", "eyeSquint", "eyeWide"):
+        strength = float(max(0, rng.normal(0, spread)))
+        resting |= {f"{name}_{side}": strength for side in "LR"}
+    return resting
 
 
 def clip_shots(rng: np.random.Generator, emotions: dict[str, dict[str, float]]) -> list[Shot]:
@@ -301,10 +351,8 @@ def scene(studio: Studio, split: str, number: int, rng: np.random.Generator) -> 
     person = model.identity(700_000 + SPLITS[split] + number, scale=float(rng.uniform(0.6, 1.0)))
     at_rest = model.base(person)[model.lm]
     resting = {}
-    if split not in ("sweep", "clip") and rng.random() < 0.25:
-        for name in ("browInnerUp", "browDown", "mouthFrown", "mouthSmile", "eyeSquint", "eyeWide"):
-            strength = float(max(0, rng.normal(0, 0.06)))
-            resting |= {f"{name}_{side}": strength for side in "LR"}
+    if split not in PLAIN_SPLITS and rng.random() < (0.6 if split == "calm" else 0.25):
+        resting = resting_face(rng, 0.12 if split == "calm" else 0.06)
     return Scene(
         appearance=studio.appearance(SPLITS[split] + number // PER_APPEARANCE),
         person=person,
@@ -319,7 +367,7 @@ def scene(studio: Studio, split: str, number: int, rng: np.random.Generator) -> 
         resting=resting,
         asymmetry=float(rng.uniform(-1, 1)),
         rest_gap=float(at_rest[62, 1] - at_rest[66, 1]),
-        new_lamps=0.0 if split in ("sweep", "clip") else 0.15,
+        new_lamps=0.0 if split in PLAIN_SPLITS else 0.15,
     )
 
 
@@ -353,9 +401,14 @@ def identity(studio: Studio, split: str, number: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([SPLITS[split], number])
     at = scene(studio, split, number, rng)
     studio.eyes_turn = split != "train" or number % 6 > 0
-    wanted = {"sweep": sweep_shots, "clip": lambda r: clip_shots(r, studio.render.EMFACS)}.get(
-        split, lambda r: shots(r, studio.render.EMFACS)
-    )(rng)
+    plans: dict[str, Callable[[np.random.Generator], list[Shot]]] = {
+        "sweep": sweep_shots,
+        "quiet": quiet_shots,
+        "calm": calm_shots,
+        "mixed": mixed_shots,
+        "clip": lambda r: clip_shots(r, studio.render.EMFACS),
+    }
+    wanted = plans.get(split, lambda r: shots(r, studio.render.EMFACS))(rng)
     views: list[list[View]] = []
     kept: list[tuple[Shot, float]] = []
     with FaceTracker() if split == "clip" else nullcontext() as tracker:

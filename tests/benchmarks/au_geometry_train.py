@@ -3,9 +3,13 @@
     python tests/benchmarks/au_geometry_train.py --data FOLDER --london FOLDER --out geometry_model.json
 
 ``--data`` holds the shards of ``au_geometry_render.py``; their measures are cached in ``FOLDER/measures3``.
-``--london`` holds the Face Research Lab London Set (CC BY 4.0); the neutral faces of every third person
-(by sorted number: the 1st, 4th, 7th …) tell what real faces look like at rest. All others are left for
-the test.
+``--london`` holds the Face Research Lab London Set (CC BY 4.0), whose neutral faces tell what real faces
+look like at rest. Each person is kept from one of the four networks that compare strangers, so that the
+evaluation can ask a network that was not told about that person.
+
+Two stages: `EPOCHS` on the split ``train`` and 110 identities of ``calm`` with every third real person; then
+`MORE_EPOCHS` at a lower rate with 200 identities of ``calm``, those of ``mixed`` and all real persons. The
+other identities of ``calm`` are left for the dead zones.
 Needs torch. The last line says what was written.
 """
 
@@ -47,7 +51,11 @@ OUTPUTS = (*(f"AU{unit:02d}" for unit in UNITS), *SIDED)
 LOCKED = (0, 1, 6, 7, 8)  # kinds without any action: neutral, gaze, head, light
 MESH_PARTS, FEATURES, STRANGE, MEMBERS = 96, 112, 64, 4
 HIDDEN = (192, 96)
-EPOCHS, BATCH = 20, 128
+EPOCHS, MORE_EPOCHS, BATCH = 20, 6, 128
+RATE, MORE_RATE = 1.5e-3, 6e-4
+# Identities without any action: for the first stage, for the second, and from where on for dead zones.
+N_CALM, N_MORE_CALM = 110, 200
+N_THIRD = 17
 # Noise added to each standardised part of each picture.
 NOISE = 0.07
 # How much more an error counts where no action is shown, and again where it is above 0.
@@ -57,7 +65,7 @@ CALM_WEIGHT, FALSE_WEIGHT = 1.4, 2.0
 QUIET_SHARES = (0.97, 0.85)
 # Compared with a typical face, an action occurs from this intensity, and above what real resting faces
 # reach by this factor: they are few, and others will reach more.
-STRANGE_OCCURRENCE, STRANGE_MARGIN = 3.0, 1.5
+STRANGE_OCCURRENCE, MOST_OCCURRENCE, STRANGE_MARGIN = 3.0, 4.5, 1.5
 # What changes when a real person smiles: measured on those that training may use.
 SMILE = {
     "L": ("log_odds_mouthSmileLeft", "mouth_corner_height_L"),
@@ -182,11 +190,23 @@ def load(
     )
 
 
-def london_third(folder: Path, reference: np.ndarray, name: str) -> np.ndarray:
-    """Return the measures of the neutral or smiling faces of every third person: (17, k)."""
+def joined(*some: Faces) -> Faces:
+    """Return the faces of several splits, each with persons of its own."""
+    counts = np.cumsum([0, *(int(faces.person.max()) + 1 for faces in some[:-1])])
+    return Faces(
+        **{
+            name: np.concatenate([getattr(faces, name) for faces in some])
+            for name in ("measures", "truth", "kind", "pose", "gaze")
+        },
+        person=np.concatenate([f.person + n for f, n in zip(some, counts, strict=True)]),
+    )
+
+
+def london_faces(folder: Path, reference: np.ndarray, name: str) -> np.ndarray:
+    """Return the measures of the neutral or smiling faces, by number: (persons, k)."""
     from duchenne.analysis.face.decode import image_frame
 
-    paths = sorted(folder.glob(f"*_{name}.jpg"))[::3]
+    paths = sorted(folder.glob(f"*_{name}.jpg"))
     with FaceTracker(still=True) as tracker:
         return np.concatenate(
             [
@@ -292,8 +312,12 @@ def _other_side(name: str) -> str:
 
 
 def real_folds(n: int) -> list[np.ndarray]:
-    """Return the real persons that each member of the networks for strangers is not told about."""
-    return [np.arange(n)[k::MEMBERS] for k in range(MEMBERS)]
+    """Return the real persons that each member of the networks for strangers is not told about.
+
+    Three neighbours belong together, so that every third person is kept from the same member in both stages.
+    """
+    together = 3 if n > N_THIRD else 1
+    return [np.flatnonzero(np.arange(n) // together % MEMBERS == k) for k in range(MEMBERS)]
 
 
 def real_signs(first: np.ndarray) -> dict[str, dict[int, float]]:
@@ -424,7 +448,8 @@ class Sampler:
             others = values - middle + one + rng.uniform(0.2, 1.8) * (two - three)
         calm = np.flatnonzero(np.isin(kind, LOCKED))
         active = np.flatnonzero(~np.isin(kind, LOCKED))
-        some = np.concatenate([calm, rng.permutation(active)[: int(rng.integers(0, len(active)))]])
+        n_active = int(rng.integers(0, max(len(active), 1)))
+        some = np.concatenate([calm, rng.permutation(active)[:n_active]])
         habitual = np.median(others[some], axis=0)
         strange = (others - self.typical) * self.comparable
         pose = values[:, :3]
@@ -452,16 +477,18 @@ def train(
     *,
     epochs: int = EPOCHS,
     seed: int = 0,
+    rate: float = RATE,
+    start: Both | None = None,
 ) -> Both:
-    """Return the trained networks."""
+    """Return the trained networks, new ones or those of `start` trained further."""
     torch.manual_seed(seed)
     sampler = Sampler(faces, first, real, seed)
     parts = sampler.parts
-    net = Both(parts.shape[-1])
+    net = (Both(parts.shape[-1]) if start is None else start).train()
     weights = torch.tensor(1.0 / (faces.truth.std(axis=0) / 5 + 0.06)).float()
     steps = len(faces.kind) * parts.shape[1] // BATCH - 1
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1.5e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=epochs * steps)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=epochs * steps)
     scale = torch.tensor(pose_scale, dtype=torch.float32)
 
     members = torch.arange(MEMBERS)[:, None, None]
@@ -611,34 +638,31 @@ def build(
         zone = fit_zone(answers, np.concatenate([turns[calm], more_turns[more_calm]]), share)
         networks.append(replace(scaled, zone=zone))
     model = replace(model, calibrated=networks[0], uncalibrated=networks[1])
-    model.card["resting_threshold"] = resting_threshold(model, held, real)
+    model.card["resting_threshold"] = resting_threshold(model, real.astype(np.float64))
     return model
 
 
-def resting_threshold(model: GeometryModel, held: Faces, real: np.ndarray) -> dict[str, float]:
+def resting_threshold(model: GeometryModel, real: np.ndarray) -> dict[str, float]:
     """Return from where an action occurs when a face is compared with a typical one.
 
-    The 97.5th percentile of rendered persons at rest, or half as much again as the highest value of real
-    ones, each seen by the member that was not told about that person; at least 3.
+    Real persons at rest are each seen by the member that was not told about that person.
     """
-
-    def reached(rows: np.ndarray, some: GeometryModel = model) -> np.ndarray:
-        backend = GeometryBackend(some)
-        return backend.intensities(backend.mapped(rows.astype(np.float64)), backend.typical_neutral)
-
-    views = held.measures[held.kind == 0]
-    rendered = np.concatenate([reached(views[:, j]) for j in range(views.shape[1])])
-    alone = [
-        reached(
-            real[fold], replace(model, uncalibrated=replace(model.uncalibrated, members=(one,)))
-        )
-        for one, fold in zip(model.uncalibrated.members, real_folds(len(real)), strict=True)
-    ]
-    highest = np.concatenate(alone).max(axis=0)
-    levels = np.maximum(np.percentile(rendered, 97.5, axis=0), STRANGE_MARGIN * highest)
-    levels = np.clip(levels, STRANGE_OCCURRENCE, 4.5)
+    values = np.empty((len(real), len(GeometryBackend(model).au_names)))
+    for one, fold in zip(model.uncalibrated.members, real_folds(len(real)), strict=True):
+        alone = replace(model, uncalibrated=replace(model.uncalibrated, members=(one,)))
+        backend = GeometryBackend(alone)
+        values[fold] = backend.intensities(backend.mapped(real[fold]), backend.typical_neutral)
     names = GeometryBackend(model).au_names
+    levels = occurrence_limits(values)
     return {au: round(float(v), 2) for au, v in zip(names, levels, strict=True)}
+
+
+def occurrence_limits(rest: np.ndarray) -> np.ndarray:
+    """Return from where actions occur, given the intensities of persons at rest: (n, m) to (m,).
+
+    The highest value times `STRANGE_MARGIN`, at least `STRANGE_OCCURRENCE`.
+    """
+    return np.clip(STRANGE_MARGIN * rest.max(axis=0), STRANGE_OCCURRENCE, MOST_OCCURRENCE)
 
 
 def rounded_map(values: np.ndarray) -> np.ndarray:
@@ -665,14 +689,27 @@ def main() -> None:
     torch.set_num_threads(1)
     start_s = time.monotonic()
     reference = reference_mesh(sorted(given.data.glob("train_*.npz")))
-    real, smiling = (london_third(given.london, reference, n) for n in ("neutral", "smiling"))
+    real, smiling = (london_faces(given.london, reference, n) for n in ("neutral", "smiling"))
     faces = load(given.data, "train", reference, given.identities)
     held = load(given.data, "calibrate", reference)
     print(f"{len(faces.kind)} pictures, {time.monotonic() - start_s:.0f} s", flush=True)
     first = first_map(faces)
-    both = with_mirrored(faces, reference)
-    net = train(both, real, first, np.diag(first)[:3], epochs=given.epochs, seed=given.seed)
-    quiet = load(given.data, "sweep", reference, every=2)
+    scale = np.diag(first)[:3]
+    some = with_mirrored(joined(faces, load(given.data, "calm", reference, N_CALM)), reference)
+    net = train(some, real[::3], first, scale, epochs=given.epochs, seed=given.seed)
+    faces = joined(
+        faces,
+        load(given.data, "calm", reference, N_MORE_CALM),
+        load(given.data, "mixed", reference),
+    )
+    net = train(
+        with_mirrored(faces, reference), real, first, scale,
+        epochs=MORE_EPOCHS, seed=given.seed + 1, rate=MORE_RATE, start=net,
+    )  # fmt: skip
+    quiet = joined(
+        load(given.data, "sweep", reference, every=2),
+        load(given.data, "calm", reference, first=N_MORE_CALM),
+    )
     model = build(net, first, (real, smiling), (held, quiet), reference)
     model.card.update(
         {

@@ -23,15 +23,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from load import LOADS, Ours, Verdict, usage
+from load import Ours, Verdict
+from load_shared import LOADS, sending, usage
 
 from duchenne.recorder.control import ControlPost, RunFacts, new_id
 from duchenne.recorder.lsl_config import lsl_on_this_host
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SETTLE_S = 10.0
 
@@ -158,28 +156,11 @@ def cpu_share(pid: int, seconds: float) -> float:
 
 def run(folder: Path, load: str, seconds: float, *, console: bool, browser: bool) -> str:
     """Record the load once; return a table row."""
-    import numpy as np
     import pylsl
 
-    ledgers, study = folder / "ledgers", folder / "study"
-    ledgers.mkdir(parents=True)
-    study.mkdir()
+    study = folder / "study"
+    study.mkdir(parents=True)
     os.environ["DUCHENNE_RUNTIME"] = str(folder / "runtime")
-    script = str(Path(__file__).with_name("load_senders.py"))
-    senders = [
-        subprocess.Popen(
-            [sys.executable, script, kind, "--ledger", str(ledgers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for kind in LOADS[load]
-    ]
-    for sender in senders:
-        assert sender.stdout is not None
-        sender.stdout.readline()
-    time.sleep(2)
-    recorder = Ours(folder)
-    recorder.start()
     names = {"participant": "P01", "session": "01", "task": "t", "run": "01", "protocol": "demo"}
     facts = RunFacts(
         id=new_id(),
@@ -192,28 +173,22 @@ def run(folder: Path, load: str, seconds: float, *, console: bool, browser: bool
     )
     shares: dict[str, float] = {}
     page = None
-    with ControlPost(facts) as post:
-        post.step(1, 1, "load")
-        time.sleep(SETTLE_S)
-        if console:
-            page = watched(study, seconds, recorder.process.pid, shares, browser=browser)
-        else:
-            shares["recorder"] = cpu_share(recorder.process.pid, seconds)
-        post.say(state="finished")
-    asked_s = pylsl.local_clock()
-    recorder.stop()
-    time.sleep(0.5)
-    for sender in senders:
-        assert sender.stdin is not None
-        sender.stdin.close()
-        sender.wait(30)
+    with sending(load, folder / "ledgers") as ledgers:
+        recorder = Ours(folder)
+        recorder.start()
+        with ControlPost(facts) as post:
+            post.step(1, 1, "load")
+            time.sleep(SETTLE_S)
+            if console:
+                page = watched(study, seconds, recorder.process.pid, shares, browser=browser)
+            else:
+                shares["recorder"] = cpu_share(recorder.process.pid, seconds)
+            post.say(state="finished")
+        asked_s = pylsl.local_clock()
+        recorder.stop()
     verdict = Verdict()
-
-    def sent(name: str) -> np.ndarray:
-        return np.fromfile(ledgers / f"{name}.stamps")
-
     for name, stream in recorder.streams().items():
-        verdict.add(stream, sent(name), asked_s)
+        verdict.add(stream, ledgers.sent(name), asked_s)
     return row("with a console" if console else "alone", verdict, shares, page)
 
 

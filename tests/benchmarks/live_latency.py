@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from load import usage
+from load_shared import usage
 
 from duchenne.recorder.lsl_config import lsl_on_this_host
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -22,27 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from load_shared import COMMAND, LOADS, Usage, sending, usage
 
 from duchenne.recorder.lsl_config import lsl_on_this_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-LOADS = {
-    "session": ("gaze", "video", "markers"),
-    "gaze": ("gaze", "markers"),
-    "stress": ("gaze", "video", "markers", "stress"),
-}
-COMMAND = (sys.executable, "-m", "duchenne.cli")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a process has needed so far."""
-
-    cpu_s: float
-    peak_rss_mb: float
 
 
 @dataclass(frozen=True)
@@ -52,14 +35,6 @@ class Recorded:
     numbers: np.ndarray
     stamps: np.ndarray
     times: np.ndarray | None = None
-
-
-def usage(pid: int) -> Usage:
-    """Read the CPU time (s) and the peak memory (MB) of a living process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line[:5] == "VmHWM")
-    return Usage((int(fields[11]) + int(fields[12])) / TICKS_PER_S, peak_kb / 1024)
 
 
 class Recorder:
@@ -239,41 +214,18 @@ def run(folder: Path, load: str, seconds: float, *, peer: bool) -> None:
     """Send, record with every recorder at once, compare."""
     import pylsl
 
-    ledgers = folder / "ledgers"
-    ledgers.mkdir()
-    script = str(Path(__file__).with_name("load_senders.py"))
-    senders = [
-        subprocess.Popen(
-            [sys.executable, script, kind, "--ledger", str(ledgers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for kind in LOADS[load]
-    ]
-    for sender in senders:
-        assert sender.stdout is not None
-        sender.stdout.readline()
-    time.sleep(2)
-    recorders: list[Recorder] = [Ours(folder)] + ([LabRecorder(folder)] if peer else [])
-    for recorder in recorders:
-        recorder.start()
-    time.sleep(8)  # both have found every stream
-    at_start = [usage(recorder.process.pid) for recorder in recorders]
-    time.sleep(seconds)
-    asked, ends = [], []
-    for recorder in recorders:
-        asked.append(pylsl.local_clock())
-        ends.append(recorder.stop())
-    time.sleep(0.5)
-    for sender in senders:
-        assert sender.stdin is not None
-        sender.stdin.close()
-        sender.wait(30)
-
-    def sent(name: str) -> np.ndarray:
-        return np.fromfile(ledgers / f"{name}.stamps")
-
-    n_streams = len(list(ledgers.iterdir()))
+    with sending(load, folder / "ledgers") as ledgers:
+        recorders: list[Recorder] = [Ours(folder)] + ([LabRecorder(folder)] if peer else [])
+        for recorder in recorders:
+            recorder.start()
+        time.sleep(8)  # both have found every stream
+        at_start = [usage(recorder.process.pid) for recorder in recorders]
+        time.sleep(seconds)
+        asked, ends = [], []
+        for recorder in recorders:
+            asked.append(pylsl.local_clock())
+            ends.append(recorder.stop())
+    n_streams = ledgers.n_streams
     print(f"load {load}, {seconds:g} s, {n_streams} streams")
     print(
         "| recorder | streams | samples kept | lost | doubled | swapped | missing at the stop | "
@@ -287,7 +239,7 @@ def run(folder: Path, load: str, seconds: float, *, peer: bool) -> None:
         verdict = Verdict()
         streams = recorder.streams()
         for name, stream in streams.items():
-            verdict.add(stream, sent(name), asked_s)
+            verdict.add(stream, ledgers.sent(name), asked_s)
         cpu = (before.cpu_s - start.cpu_s) / seconds
         print(
             f"| {recorder.name} | {verdict.n_streams} of {n_streams} | {verdict.kept} | {verdict.lost} | "
@@ -297,7 +249,7 @@ def run(folder: Path, load: str, seconds: float, *, peer: bool) -> None:
             flush=True,
         )
         if isinstance(recorder, Ours):
-            table = time_errors(streams, sent)
+            table = time_errors(streams, ledgers.sent)
     print("\ntimes against the senders' ledgers (corrected, as analysis reads them):\n" + table)
 
 

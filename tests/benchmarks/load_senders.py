@@ -1,8 +1,8 @@
 """Send the load of the recorder benchmarks onto LSL, with a ledger of what was sent.
 
-Run by ``load.py``: ``python tests/benchmarks/load_senders.py KIND --ledger FOLDER``. Every sample carries
-its sequence number, so that what a recorder lost, doubled or swapped can be counted. It ends with its
-standard input.
+Run by ``load_shared.py``: ``python tests/benchmarks/load_senders.py KIND --ledger FOLDER``. Every sample
+carries its sequence number, so that what a recorder lost, doubled or swapped can be counted. It ends with
+its standard input.
 """
 
 from __future__ import annotations

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from duchenne.analysis.face.frames import BoolArray, FaceFrames, FloatArray
 
+MIN_RELIABILITY = 0.5
+"""Action Units that correlate less than this with the truth are reported, but nothing is concluded from
+them: not the prototypes, not micro-expressions, not the first reaction of the face."""
+
 
 @runtime_checkable
 class AUBackend(Protocol):

@@ -82,6 +82,11 @@ class GeometryBackend:
         self.personal: BoolArray = np.arange(len(self.feature_names)) > REFERENCE
 
     @property
+    def model(self) -> GeometryModel:
+        """Return what was learnt."""
+        return self._model
+
+    @property
     def card(self) -> Mapping[str, Any]:
         """Return the model card: reliability, cross-talk, how the model was made."""
         return self._model.card

@@ -85,6 +85,21 @@ def test_what_is_done_is_not_done_again(three, tmp_path, counted):
     assert counted == ["a.mp4", "b.mp4", "c.mp4"], "so is all after a change of settings"
 
 
+def test_another_table_of_openface_is_another_result(three, tmp_path, counted):
+    head = "frame, timestamp, confidence, success, AU12_r"
+    table = tmp_path / "openface.csv"
+    table.write_text(f"{head}\n1, 0.0, 0.9, 1, 2.0\n2, 0.1, 0.9, 1, 3.0\n", "utf-8")
+    films, out, backend = three[::2], tmp_path / "au.csv", f"openface-csv:{table}"
+    run_au_command(films, out, backend=backend)
+    counted.clear()
+    run_au_command(films, out, backend=backend)
+    assert counted == []
+    table.write_text(f"{head}\n1, 0.0, 0.9, 1, 0.5\n2, 0.1, 0.9, 1, 0.25\n", "utf-8")
+    run_au_command(films, out, backend=backend)
+    assert counted == ["a.mp4", "c.mp4"]
+    assert read(out)["AU12_r"].tolist()[:2] == [0.5, 0.25]
+
+
 def test_a_damaged_part_is_measured_again(three, tmp_path, counted):
     out = tmp_path / "au.csv"
     run_au_command(three, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from duchenne.analysis.reports.ratings_view import rating_checks
 from duchenne.analysis.reports.statistics_view import contrast_rows, curve_figures, p_said
 from duchenne.analysis.reports.study import study_report, write_study_report
 from duchenne.analysis.reports.study_data import StudyData
+from duchenne.analysis.study_plan import read_plan
 from duchenne.analysis.tables import Column, write_table
 from duchenne.cli import app
 from duchenne.stimuli.errors import DuchenneError
@@ -222,6 +224,19 @@ def test_methods_tell_the_settings_and_leave_the_unknown_open(study: Path, data:
     text = methods.markdown()
     assert "- [ ] **Head stabilisation**: not recorded" in text
     assert f"{methods.n_filled} of {len(methods.items)} items" in text
+
+
+def test_the_checklist_takes_ethics_and_room_from_the_study_file(
+    tmp_path: Path, study: Path, data: StudyData
+) -> None:
+    written = tmp_path / "study.yaml"
+    written.write_text("ethics: Board, no. 17\nroom: Booth 2\nlighting: 300 lx\n", encoding="utf-8")
+    plan = read_plan(tmp_path).model_dump()
+    items = {item.name: item for item in methods_of(replace(data, plan=plan), study, None).items}
+    assert items["Ethics approval and consent"].told == "Board, no. 17"
+    assert items["Room and lighting"].told == "Booth 2; 300 lx"
+    before = {item.name: item for item in methods_of(data, study, None).items}
+    assert not before["Ethics approval and consent"].filled
 
 
 def test_one_participant_without_anything_declared(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def test_what_was_not_measured_is_said() -> None:
     without = frames(np.nan)
     assert "arousal not measured" in wheel_said(without, {})
     assert "its arousal was not measured" in wheel_caption(without)
+    assert ">arousal n/a</text>" in wheel_svg(without, {})
+    assert "arousal n/a" not in wheel_svg(frames(0.8), {})
     assert "no expression measured" in wheel_said(without.iloc[:3], {})
     assert wheel_caption(None) == "The expression was not measured"
     assert "<rect" in wheel_svg(None, {})

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from duchenne.analysis.training.prepared import (
+from duchenne.analysis.training.prepared import Faces, read_faces, write_faces
+from duchenne.analysis.training.splits import (
     BP4D_FOLDS,
     DISFA_FOLDS,
-    Faces,
     Split,
     fold_split,
-    read_faces,
     split_subjects,
-    write_faces,
 )
 from duchenne.stimuli.errors import DuchenneError
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from duchenne.analysis.training.command import split_of
 from duchenne.analysis.training.prepared import Faces, write_faces
 from duchenne.analysis.training.settings import TrainSettings
+from duchenne.analysis.training.splits import split_of
 from duchenne.cli import app
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
@@ -65,7 +65,7 @@ def test_train_then_evaluate(faces: Faces, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     told = run("evaluate", weights, "--data", tmp_path / "faces", "--out", figures, "--draws", 20)
     assert "48 pictures of 2 subjects, part: test" in told
-    value, low, high = json.loads(figures.read_text())["AU01"]["pcc"]
+    value, low, high = json.loads(figures.read_text())["systems"][0]["scores"]["AU01"]["pcc"]
     assert low <= value <= high
     with pytest.raises(DuchenneError, match="were learnt from"):
         run("evaluate", weights, "--data", tmp_path / "faces", "--part", "all")
@@ -80,8 +80,8 @@ def test_train_then_evaluate(faces: Faces, tmp_path: Path) -> None:
 def test_published_parts_are_chosen_in_the_settings(faces: Faces) -> None:
     names = np.array([f"SN{int(name[1:]) + 1:03d}" for name in faces.subject])
     how = TrainSettings(model="cnn_baseline", labels=("AU01",), folds="disfa", fold=0)
-    split = split_of(how, replace(faces, subject=names))
+    split = split_of(how, replace(faces, subject=names).subjects)
     assert split.test == ("SN001", "SN002")
     assert set(split.train + split.validation) == {f"SN{i:03d}" for i in range(3, 9)}
     with pytest.raises(DuchenneError, match="nobody of the published parts"):
-        split_of(how, faces)
+        split_of(how, faces.subjects)

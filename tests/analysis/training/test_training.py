@@ -13,10 +13,14 @@ import torch
 
 from duchenne.analysis.training.augment import mirrored_labels, plain_batch, varied_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_about, read_checkpoint
-from duchenne.analysis.training.loop import BEST, LAST, LOG, learning_rate, predictions, train
-from duchenne.analysis.training.prepared import Faces, Split, split_subjects
+from duchenne.analysis.training.loop import BEST, LAST, LOG, train
+from duchenne.analysis.training.optimizing import learning_rate
+from duchenne.analysis.training.predicting import predictions
+from duchenne.analysis.training.prepared import Faces
 from duchenne.analysis.training.settings import Augmentation, TrainSettings, read_settings
-from duchenne.analysis.training.tasks import Task, action_points
+from duchenne.analysis.training.splits import Split, split_subjects
+from duchenne.analysis.training.systems import action_points
+from duchenne.analysis.training.tasks import Task
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:

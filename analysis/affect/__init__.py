@@ -1,0 +1,1 @@
+"""Affect of the face: valence, arousal, dominance, classes of expression, behind one seam."""

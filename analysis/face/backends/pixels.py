@@ -1,0 +1,92 @@
+"""What the student sees: the grey crop of a face, brought to the size that it was trained with.
+
+The training pictures were made from the same grey crops, stored smaller, and shrunk once more when they were
+shown to the network. Both steps are repeated here, number by number, without the training's libraries.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from duchenne.analysis.face.geometry.align import grey_crop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from duchenne.analysis.face.frames import FaceFrames, Image
+
+
+def student_input(crop: Image, stored_px: int, input_px: int) -> NDArray[np.float32]:
+    """Return a grey crop as the network wants it.
+
+    Parameters
+    ----------
+    crop : (160, 160) uint8
+        Of :func:`duchenne.analysis.face.geometry.align.grey_crop`.
+    stored_px : int
+        Side of the pictures in the prepared set that the network was trained on.
+    input_px : int
+        Side of what the network sees.
+
+    Returns
+    -------
+    (input_px, input_px) float32
+        0 (black) to 1 (white).
+    """
+    import cv2  # noqa: PLC0415  (heavy; loaded when the first face is measured)
+
+    picture = crop
+    if crop.shape[0] != stored_px:
+        picture = np.asarray(
+            cv2.resize(crop, (stored_px, stored_px), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    light = picture.astype(np.float32) / np.float32(255)
+    if stored_px == input_px:
+        return light
+    weights = resize_weights(stored_px, input_px)
+    return np.asarray(weights @ light @ weights.T, np.float32)
+
+
+@cache
+def resize_weights(from_px: int, to_px: int) -> NDArray[np.float32]:
+    """Return the matrix that resizes one side of a picture, (to_px, from_px).
+
+    A triangle filter, widened where the picture becomes smaller so that nothing is skipped; its weights at
+    the rim sum to 1. This is what training calls bilinear with anti-aliasing.
+    """
+    scale = from_px / to_px
+    width = max(scale, 1.0)
+    middles = (np.arange(to_px) + 0.5) * scale
+    away = (np.arange(from_px) + 0.5 - middles[:, None]) / width
+    weights = np.maximum(1.0 - np.abs(away), 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+def grey_faces(
+    frames: FaceFrames, stored_px: int, input_px: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return which frames show a face, and those faces as the network wants them.
+
+    Returns
+    -------
+    rows : (k,) int
+        Frames with landmarks and a picture.
+    pictures : (k, 1, input_px, input_px) float32
+    """
+    rows = [
+        int(i)
+        for i in np.flatnonzero(frames.found)
+        if i < len(frames.images)
+        and frames.images[i] is not None
+        and bool(np.isfinite(frames.landmarks[i]).all())
+    ]
+    pictures = np.empty((len(rows), 1, input_px, input_px), np.float32)
+    for place, i in enumerate(rows):
+        image = frames.images[i]
+        assert image is not None
+        crop = grey_crop(image, frames.landmarks[i])
+        pictures[place, 0] = student_input(crop, stored_px, input_px)
+    return np.array(rows, np.intp), pictures

@@ -1,0 +1,100 @@
+"""The command ``duchenne render-faces``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EPILOG = "Example: duchenne render-faces --head ICT-FaceKit/FaceXModel --identities 600 --out faces"
+_LINES_EVERY_S = 15.0
+
+
+def render_faces(
+    *,
+    head: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Head model (.npz), or FaceXModel of an ICT-FaceKit clone."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to make.")],
+    identities: Annotated[int, typer.Option(help="How many people.", min=1)] = 100,
+    first: Annotated[int, typer.Option(help="Number of the first person.", min=0)] = 0,
+    pictures: Annotated[int, typer.Option(help="Pictures of each person.", min=1)] = 24,
+    px: Annotated[int, typer.Option(help="Side of the pictures.", min=16, max=1024)] = 160,
+    align: Annotated[
+        str, typer.Option(metavar="eyes | A1 | A2 | A3 | A4 | crop", help="How faces lie in them.")
+    ] = "eyes",
+    wrinkles: Annotated[
+        str,
+        typer.Option(
+            metavar="linked | independent | none", help="Whether folds follow the actions."
+        ),
+    ] = "linked",
+    props: Annotated[
+        bool, typer.Option(help="Glasses, masks, scarves, hands and cups may occur.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Other people for another number.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+) -> None:
+    """Render faces with known Action Units, for `duchenne train`; go on where it was broken off."""
+    from duchenne.analysis.rendering.dataset import RenderOrder, render_set
+    from duchenne.analysis.rendering.head_files import head_file
+
+    file = head_file(head, lambda text: typer.echo(text, err=True))
+    order = RenderOrder(str(file), px, seed, pictures, align, wrinkles, props)
+    begun_s = time.monotonic()
+    with _progress() as progress:
+        n = render_set(
+            order, out, identities=identities, first=first, workers=workers, progress=progress
+        )
+    typer.echo(f"{n} pictures of {identities} people, {time.monotonic() - begun_s:.0f} s.")
+    typer.echo(f"Rendered faces: {out}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, int], None]]:
+    """Show a bar with the time that remains; a line now and then where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("people", total=None)
+        begun_s = told_s = time.monotonic()
+        begun_at: int | None = None
+
+        def tell(done: int, total: int, n_pictures: int) -> None:
+            nonlocal told_s, begun_at
+            begun_at = done - 1 if begun_at is None else begun_at
+            now_s = time.monotonic()
+            rate_hz = n_pictures / (now_s - begun_s)
+            text = f"people, {rate_hz:.1f} pictures/s"
+            bar.update(task, description=text, completed=done, total=total)
+            if not console.is_terminal and now_s - told_s > _LINES_EVERY_S:
+                told_s = now_s
+                left_min = (now_s - begun_s) / (done - begun_at) * (total - done) / 60
+                typer.echo(f"{done} of {total} {text}, {left_min:.0f} min left", err=True)
+
+        yield tell

@@ -1,0 +1,349 @@
+"""Trained systems on faces they have not seen: what they answer, and how well that is.
+
+Systems that tell intensity and systems that tell occurrence stand in one table. Where the truth is graded, an
+Action Unit occurs from intensity 2; an intensity that was found counts as "occurs" from 2 too, a probability
+from 0.5, and a probability is correlated with the true intensity. Errors of probabilities against
+intensities do not exist.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from duchenne.analysis.models.registry import ModelEntry, model_entry, n_parameters
+from duchenne.analysis.training.augment import plain_batch
+from duchenne.analysis.training.checkpoint import load_fitting, read_checkpoint
+from duchenne.analysis.training.metrics import (
+    AFFECT,
+    INTENSITY,
+    OCCURS,
+    Drawn,
+    Floats,
+    Metric,
+    Score,
+    accuracy,
+    auc,
+    draws,
+    evaluate,
+    f1,
+    landmark_errors,
+    scores,
+)
+from duchenne.analysis.training.metrics import pcc as correlation
+from duchenne.analysis.training.predicting import predictions
+from duchenne.analysis.training.settings import TrainSettings
+from duchenne.analysis.training.systems import WITHOUT_JAW
+from duchenne.analysis.training.tasks import Task
+from duchenne.stimuli.errors import DuchenneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from duchenne.analysis.training.prepared import Faces
+
+UNIT_METRICS = ("pcc", "icc", "ccc", "mae", "mse", "f1", "accuracy", "auc")
+AT_ONCE = 32
+SPEED_S = 1.0
+_LANDMARKS = {
+    49: (tuple(range(19, 25)), tuple(range(25, 31))),
+    68: (tuple(range(36, 42)), tuple(range(42, 48))),
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained system.
+
+    Parameters
+    ----------
+    name : str
+        How it is called in the tables.
+    settings : TrainSettings
+    about : dict
+        What its checkpoint says of itself.
+    task : Task
+        With its weights, evaluating.
+    """
+
+    name: str
+    settings: TrainSettings
+    about: dict[str, Any]
+    task: Task
+
+    @property
+    def entry(self) -> ModelEntry:
+        """What it is."""
+        return self.task.entry
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it answers, in order."""
+        return self.task.answers
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a system answers to some faces.
+
+    Parameters
+    ----------
+    values : (n, k) float64
+        Intensities, probabilities, classes or dimensions.
+    landmark_error : (n,) float64 or None
+        Mean distance of its landmarks, in distances of the eye centres; NaN where a truth is not known.
+    """
+
+    values: Floats
+    landmark_error: Floats | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well a system does.
+
+    Parameters
+    ----------
+    scores : dict
+        Of every output and of ``mean``.
+    drawn : dict
+        The same in each draw of subjects.
+    landmarks : dict
+        ``landmark_error`` and ``landmark_failures``; empty where the system has none.
+    """
+
+    scores: dict[str, dict[str, Score]]
+    drawn: Drawn
+    landmarks: dict[str, Score]
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a short name for each checkpoint: its folder's, or its own, and numbers where alike."""
+    short = [
+        path.resolve().parent.name if path.stem in {"best", "last"} else path.stem for path in paths
+    ]
+    return [
+        name if short.count(name) == 1 else f"{name} {short[: i + 1].count(name)}"
+        for i, name in enumerate(short)
+    ]
+
+
+def read_system(path: Path, faces: Faces, name: str) -> System:
+    """Return a trained system, ready for faces.
+
+    Parameters
+    ----------
+    path : Path
+        Checkpoint of `duchenne train` or `duchenne models import`.
+    faces : Faces
+        Landmarks are taken from them where the system needs any.
+    name : str
+
+    Raises
+    ------
+    DuchenneError
+        When it is no checkpoint, does not fit its system, or the faces lack landmarks that it needs.
+    """
+    tensors, about = read_checkpoint(path)
+    how = TrainSettings.model_validate(about["settings"])
+    if model_entry(how.model).task == "pictures":
+        raise DuchenneError(f"{path} is a pre-training: train a system from it, and score that.")
+    blank = replace(
+        faces, truth=np.zeros((len(faces), len(how.labels)), np.float32), names=how.labels
+    )
+    task = Task(how, blank, n_outputs=about["n_outputs"])
+    problems = load_fitting(task.net, tensors)
+    if problems:
+        raise DuchenneError(f"{path} does not fit {how.model}: {problems[0]}")
+    return System(name, how, about, task.eval())
+
+
+def known_labels(faces: Faces, names: Iterable[str]) -> tuple[Faces, tuple[str, ...]]:
+    """Return the faces with these labels, NaN for those that they lack, and which these are."""
+    wanted = tuple(names)
+    truth = np.full((len(faces), len(wanted)), np.nan, np.float32)
+    for i, name in enumerate(wanted):
+        if name in faces.names:
+            truth[:, i] = faces.truth[:, faces.names.index(name)]
+    missing = tuple(name for i, name in enumerate(wanted) if not np.isfinite(truth[:, i]).any())
+    known = replace(faces, truth=truth, names=wanted, departure=faces.from_neutral())
+    return known, missing
+
+
+def answered(
+    system: System,
+    faces: Faces,
+    rows: NDArray[np.intp],
+    tell: Callable[[int], object] | None = None,
+) -> Answered:
+    """Return what a system answers to some rows; `tell` is given the number of faces after each batch."""
+    task, values, errors = system.task, [], []
+    if task.kind != "picture":
+        return Answered(predictions(task, faces, rows, torch.device("cpu")), None)
+    with torch.no_grad():
+        for first in range(0, len(rows), AT_ONCE):
+            some = rows[first : first + AT_ONCE]
+            batch = plain_batch(faces, some, task.px, task.entry.preprocessing)
+            answer = task.answer(batch)
+            found = answer.values
+            if task.entry.task == "expression":
+                found = found.argmax(dim=1, keepdim=True)
+            values.append(found.float().numpy().astype(np.float64))
+            if answer.landmarks is not None and batch.landmarks is not None:
+                points = answer.landmarks.float().numpy().astype(np.float64)
+                truth = batch.landmarks.numpy().astype(np.float64)
+                if points.shape[1] == len(WITHOUT_JAW):
+                    truth = truth[:, WITHOUT_JAW]
+                errors.append(landmark_errors(truth, points, *_LANDMARKS[points.shape[1]]))
+            if tell is not None:
+                tell(len(some))
+    return Answered(np.concatenate(values), np.concatenate(errors) if errors else None)
+
+
+def pooled(answers: Sequence[Answered]) -> Answered:
+    """Return the answers of several systems to different faces, one after another."""
+    errors = [answer.landmark_error for answer in answers]
+    together = [error for error in errors if error is not None]
+    return Answered(
+        np.concatenate([answer.values for answer in answers]),
+        np.concatenate(together) if len(together) == len(answers) else None,
+    )
+
+
+def is_graded(truth: NDArray[np.float32], names: Sequence[str]) -> bool:
+    """Return whether Action Units are graded from 0 to 5, not only present or absent."""
+    units = truth[:, [name.startswith("AU") for name in names]]
+    return bool(np.nanmax(units, initial=0.0) > 1)
+
+
+def metrics_for(task: str, *, graded: bool) -> dict[str, Metric]:
+    """Return the figures that exist for a kind of system on a kind of truth; see the module.
+
+    Parameters
+    ----------
+    task : {"intensity", "occurrence", "expression", "affect"}
+    graded : bool
+        Whether the truth of Action Units is an intensity.
+    """
+    if task == "affect":
+        return AFFECT
+    if task == "expression":
+        return {"accuracy": _same_class}
+    least_true = OCCURS if graded else 0.5
+    least_found = OCCURS if task == "intensity" else 0.5
+
+    def of(metric: Metric) -> Metric:
+        def measured(truth: Floats, found: Floats) -> float:
+            return metric(
+                (truth >= least_true).astype(np.float64), (found >= least_found).astype(np.float64)
+            )
+
+        return measured
+
+    def area(truth: Floats, found: Floats) -> float:
+        return auc((truth >= least_true).astype(np.float64), found)
+
+    occurrence: dict[str, Metric] = {"f1": of(f1), "accuracy": of(accuracy), "auc": area}
+    if not graded:
+        return occurrence
+    if task == "occurrence":
+        return {"pcc": correlation, **occurrence}
+    return {**INTENSITY, **occurrence}
+
+
+def _same_class(truth: Floats, found: Floats) -> float:
+    return float((truth == found).mean()) if len(truth) else float("nan")
+
+
+def truth_of(system: System, faces: Faces) -> Floats:
+    """Return the truth of what a system answers: (n, k) float64, NaN where not known."""
+    own, _ = known_labels(faces, system.labels)
+    return own.truth.astype(np.float64)
+
+
+def figures(
+    system: System,
+    found: Answered,
+    faces: Faces,
+    rows: NDArray[np.intp],
+    *,
+    mean_of: Sequence[str],
+    n_draws: int,
+) -> Figures:
+    """Return how well answers agree with the truth.
+
+    Parameters
+    ----------
+    system : System
+    found : Answered
+        To these rows.
+    faces : Faces
+    rows : (n,) int
+    mean_of : sequence of str
+        Outputs that means are over.
+    n_draws : int
+        Draws of subjects for the intervals.
+    """
+    truth = truth_of(system, faces)[rows]
+    metrics = metrics_for(system.entry.task, graded=is_graded(faces.truth, faces.names))
+    subjects = faces.subject[rows]
+    over = [name for name in mean_of if name in system.labels] or list(system.labels)
+    plain = evaluate(truth, found.values, system.labels, metrics, mean_of=over)
+    drawn = draws(
+        truth, found.values, system.labels, metrics, subjects, n_draws=n_draws, mean_of=over
+    )
+    values = {name: {m: s.value for m, s in row.items()} for name, row in plain.items()}
+    return Figures(scores(values, drawn, over), drawn, _landmark_scores(found, subjects, n_draws))
+
+
+def _landmark_scores(found: Answered, subjects: NDArray[np.str_], n_draws: int) -> dict[str, Score]:
+    if found.landmark_error is None:
+        return {}
+    away = found.landmark_error[:, None]
+    measures: dict[str, Metric] = {
+        "landmark_error": lambda _, f: float(f.mean()) if len(f) else float("nan"),
+        "landmark_failures": lambda _, f: float((f > 0.1).mean()) if len(f) else float("nan"),
+    }
+    every = evaluate(
+        np.zeros_like(away), away, ("face",), measures, subjects=subjects, n_draws=n_draws
+    )
+    return every["face"]
+
+
+def images_per_s(system: System, batch_size: int) -> float | None:
+    """Return how many faces a system answers in a second of one thread of this machine's processor.
+
+    None for systems that see clips.
+
+    The time of the processor counts, not of the clock, so that other programs disturb little; the median of
+    as many batches as fit into a second, at least three.
+    """
+    if system.task.kind == "clip":
+        return None
+    px = system.task.px
+    threads = torch.get_num_threads()
+    images = torch.rand(batch_size, 3, px, px)
+    took: list[float] = []
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            system.task.net(images)
+            while len(took) < 3 or (sum(took) < SPEED_S and len(took) < 200):
+                begun = time.process_time()
+                system.task.net(images)
+                took.append(time.process_time() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    return batch_size / max(float(np.median(took)), 1e-9)
+
+
+def size_of(system: System) -> int:
+    """Return the number of parameters."""
+    return n_parameters(system.task.net)

@@ -1,0 +1,241 @@
+"""Train every Action Unit system on the same rendered people and score all of them on the same others.
+
+    duchenne render-faces --head ict_face.npz --identities 600 --out faces/train
+    duchenne render-faces --head ict_face.npz --first 100000 --identities 40 --out faces/test
+    python tests/benchmarks/zoo.py --train faces/train --test faces/test --out runs --size cpu
+
+Settings are written to ``OUT/NAME.yaml``, weights to ``OUT/NAME``; what is there already is not trained
+again, and a training that was broken off goes on. ``--size cpu`` is what two processor cores do in about
+five hours: few people, small pictures, few epochs, all from scratch. ``--size gpu`` follows the papers.
+``ablation`` repeats the comparison of LibreFace: few people with labels, many without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from duchenne.analysis.training.prepared import read_faces, write_faces
+
+DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
+GENTLE = {"crop": 0.9, "brightness": 0.12, "contrast": 0.12, "colour": 0.05, "noise": 0.012}
+"""Variation of pictures that were varied when they were rendered."""
+ENCODER = {"hidden_size": 256, "num_hidden_layers": 8, "num_attention_heads": 4}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training."""
+
+    name: str
+    model: str
+    px: int
+    epochs: int
+    more: dict[str, Any] = field(default_factory=dict)
+    data: str = "labelled"
+
+    def settings(self, size: str) -> dict[str, Any]:
+        """Return the settings of `duchenne train`."""
+        return {
+            "model": self.model,
+            "labels": list(DISFA),
+            "input_px": self.px,
+            "epochs": self.epochs,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+            "warmup_epochs": 0.3,
+            "precision": "bf16",
+            "validation": 0.12,
+            "test": 0,
+            "ema": 0.95 if size == "cpu" else 0.999,
+            "augmentation": GENTLE,
+            "checkpoint_minutes": 3,
+        } | self.more
+
+
+STAGE_1, STAGE_2 = ({"model_settings": {"stage": stage}} for stage in (1, 2))
+SGD = {"optimizer": "sgd", "momentum": 0.9}
+SYSTEMS = {
+    "cpu": (
+        Plan("cnn", "cnn_baseline", 112, 30),
+        Plan("resnet18", "resnet18_student", 112, 20),
+        Plan("heatmap_hourglass", "heatmap_hourglass", 128, 10, {"learning_rate": 5e-4}),
+        Plan("heatmap_deconv", "heatmap_deconv", 128, 10, {"learning_rate": 5e-4}),
+        Plan("heatmap_scc", "heatmap_scc", 256, 2, {"learning_rate": 5e-4, "batch_size": 16}),
+        Plan("me_graphau_stage1", "me_graphau", 128, 10, STAGE_1 | {"learning_rate": 1e-4}),
+        Plan(
+            "me_graphau_stage2",
+            "me_graphau",
+            128,
+            6,
+            STAGE_2
+            | {"learning_rate": 5e-5, "initial": "{runs}/me_graphau_stage1/best.safetensors"},
+        ),
+        Plan("jaa_net", "jaa_net", 176, 4, SGD | {"learning_rate": 0.01, "batch_size": 16}),
+        Plan("jaa_net_v2", "jaa_net_v2", 176, 4, SGD | {"learning_rate": 0.01, "batch_size": 16}),
+        Plan("eac_net", "eac_net", 224, 3, SGD | {"learning_rate": 2e-3, "batch_size": 16}),
+    ),
+    "gpu": (
+        Plan("cnn", "cnn_baseline", 112, 30),
+        Plan("resnet18", "resnet18_student", 224, 20),
+        Plan("heatmap_hourglass", "heatmap_hourglass", 256, 15, {"learning_rate": 5e-4}),
+        Plan("heatmap_deconv", "heatmap_deconv", 256, 15, {"learning_rate": 5e-4}),
+        Plan("heatmap_scc", "heatmap_scc", 256, 15, {"learning_rate": 5e-4}),
+        Plan("me_graphau_stage1", "me_graphau", 224, 20, STAGE_1 | {"learning_rate": 1e-4}),
+        Plan(
+            "me_graphau_stage2",
+            "me_graphau",
+            224,
+            10,
+            STAGE_2
+            | {"learning_rate": 1e-5, "initial": "{runs}/me_graphau_stage1/best.safetensors"},
+        ),
+        Plan("jaa_net", "jaa_net", 176, 12, SGD | {"learning_rate": 0.01, "batch_size": 16}),
+        Plan("jaa_net_v2", "jaa_net_v2", 176, 12, SGD | {"learning_rate": 0.01, "batch_size": 16}),
+        Plan("eac_net", "eac_net", 224, 12, SGD | {"learning_rate": 2e-3, "batch_size": 50}),
+    ),
+}
+
+
+def ablation(size: str) -> tuple[Plan, ...]:
+    """Return the trainings of LibreFace's comparison: student and teacher, with and without pre-training.
+
+    Pre-training sees the people without Action Unit labels: the auto-encoder pictures alone, the student
+    and the teacher after it the kind of picture they show (``expression``), which every lab could label.
+    """
+    px, patch = (80, 10) if size == "cpu" else (224, 16)
+    encoder = ENCODER | {"patch_size": patch} if size == "cpu" else {"patch_size": patch}
+    net = {"model_settings": {"encoder": encoder}}
+    slow = {"learning_rate": 3e-4, "weight_decay": 0.05}
+    first = "{runs}/student_first/best.safetensors"
+    return (
+        Plan(
+            "mae",
+            "mae_pretraining",
+            px,
+            20,
+            net
+            | {
+                "labels": [],
+                "batch_size": 128,
+                "learning_rate": 6e-4,
+                "weight_decay": 0.05,
+                "betas": [0.9, 0.95],
+                "warmup_epochs": 1,
+                "ema": 0,
+                "augmentation": GENTLE | {"crop": 0.8, "noise": 0},
+            },
+            "others",
+        ),
+        Plan("student_scratch", "resnet18_student", px, 30, {"batch_size": 64}),
+        Plan("student_first", "resnet18_student", px, 4, {"batch_size": 64}, "pseudo"),
+        Plan(
+            "student_pretrained", "resnet18_student", px, 30, {"batch_size": 64, "initial": first}
+        ),
+        Plan(
+            "teacher_first",
+            "mae_teacher",
+            px,
+            4,
+            net | slow | {"batch_size": 64, "initial": "{runs}/mae/best.safetensors"},
+            "pseudo",
+        ),
+        Plan(
+            "teacher",
+            "mae_teacher",
+            px,
+            30,
+            net | slow | {"batch_size": 64, "initial": "{runs}/teacher_first/best.safetensors"},
+        ),
+        Plan(
+            "student_distilled",
+            "resnet18_student",
+            px,
+            30,
+            {
+                "batch_size": 64,
+                "initial": first,
+                "teacher": "{runs}/teacher/best.safetensors",
+                "distill": {"features": 0.3, "task": 1, "divergence": 0.3},
+            },
+        ),
+    )
+
+
+def parts(train: Path, out: Path, people: int) -> dict[str, Path]:
+    """Split the people for training into those with Action Unit labels and the others; return folders."""
+    faces = read_faces(train)
+    labelled = faces.subjects[:people]
+    chosen = {"labelled": labelled, "others": faces.subjects[people:]}
+    folders = {}
+    for name, subjects in chosen.items():
+        folders[name] = out / "data" / name
+        if not (folders[name] / "labels.tsv").is_file() and subjects:
+            write_faces(folders[name], faces.of(subjects))
+    return folders
+
+
+def run(plan: Plan, size: str, data: Path, out: Path) -> float:
+    """Train; return the hours it took, 0 where it was done already."""
+    done = out / plan.name / "finished"
+    if done.is_file():
+        return 0.0
+    text = yaml.safe_dump(plan.settings(size), sort_keys=False).replace("{runs}", str(out))
+    settings = out / f"{plan.name}.yaml"
+    settings.write_text(text, "utf-8")
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "duchenne.cli", "train", str(settings)]
+    command += ["--data", str(data), "--out", str(out / plan.name), "--resume"]
+    print(f"{plan.name}: {plan.model}, {plan.px} px, {plan.epochs} epochs", flush=True)
+    subprocess.run(command, check=True, env=os.environ)
+    hours = (time.monotonic() - begun) / 3600
+    done.write_text(f"{hours:.3f} h\n", "utf-8")
+    return hours
+
+
+def main() -> None:
+    """Train what is named, then score all that is trained."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--pseudo", type=Path, help="people with labels of another kind")
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", choices=sorted(SYSTEMS), default="cpu")
+    parser.add_argument("--people", type=int, default=100, help="with Action Unit labels")
+    parser.add_argument("--what", choices=("systems", "ablation"), default="systems")
+    parser.add_argument("--only", nargs="*", help="names of trainings")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    folders = parts(arguments.train, out, arguments.people)
+    folders["pseudo"] = arguments.pseudo or folders["others"]
+    is_ablation = arguments.what == "ablation"
+    plans = ablation(arguments.size) if is_ablation else SYSTEMS[arguments.size]
+    hours = {}
+    for plan in plans:
+        if not arguments.only or plan.name in arguments.only:
+            hours[plan.name] = run(plan, arguments.size, folders[plan.data], out)
+    scored = [
+        out / plan.name / "best.safetensors"
+        for plan in plans
+        if plan.data == "labelled" and (out / plan.name / "finished").is_file()
+    ]
+    print("hours:", {name: round(float(np.round(h, 2)), 2) for name, h in hours.items()})
+    command = [sys.executable, "-m", "duchenne.cli", "evaluate", *map(str, scored)]
+    command += ["--data", str(arguments.test), "--part", "all"]
+    subprocess.run([*command, "--out", str(out / arguments.what)], check=True)
+
+
+if __name__ == "__main__":
+    main()
