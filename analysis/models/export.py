@@ -144,7 +144,9 @@ def export_student(
                 (out / FLOAT_NETWORK).write_bytes(plain.read_bytes())
     except OSError as error:
         raise DuchenneError(f"{out} cannot be written ({error.strerror or error}).") from error
+    about = {**about, "settings": _told(settings)}
     write_checkpoint(out / WEIGHTS, _halved(tensors), about)
+    (out / WEIGHTS).chmod(0o644)
     card = _card(source)
     card["int8"] = {"n_scale_pictures": len(ranged), **figures}
     card["checkpoint_sha256"] = _sha256(checkpoint)
@@ -282,6 +284,15 @@ def _compared(source: _Source, plain: Path, small: Path) -> dict[str, Any]:
     }
 
 
+def _told(settings: TrainSettings) -> dict[str, Any]:
+    """Return settings whose files are named without the folders of one machine."""
+    told = settings.model_dump(mode="json")
+    for name in ("initial", "teacher"):
+        if told.get(name):
+            told[name] = "/".join(Path(told[name]).parts[-2:])
+    return told
+
+
 def _mean(values: list[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
@@ -317,7 +328,7 @@ def _card(source: _Source) -> dict[str, Any]:
             "n_validation_subjects": len(split.get("validation", ())),
             "epochs": about.get("epoch"),
             "git_revision": about.get("git_revision"),
-            "settings": settings.model_dump(mode="json"),
+            "settings": _told(settings),
         },
     }
 

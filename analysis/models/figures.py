@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,7 @@ def example_input(name: str, input_px: int) -> tuple[torch.Tensor, ...]:
     return tuple(torch.empty(shape, device="meta") for shape in shapes.get(name, (picture,)))
 
 
+@cache
 def parts(name: str) -> tuple[tuple[int, ...], list[Part], dict[str, tuple[int, ...]]]:
     """Return the input of a system, its parts in the order of the forward pass, and its outputs.
 

@@ -80,7 +80,8 @@ _ASYMMETRY = 0.1
 GAZE_DEG = 30.0
 """Turn of the eyes at gaze 1: as far as the lids of the model follow."""
 _LIPS_CLOSED, _LIPS_APART = 0.06, 0.70
-_INNER_LIPS = (62, 66)
+_MIDDLE_OF_LIPS = (62, 66)
+_LIP_PAIRS = ((61, 67), _MIDDLE_OF_LIPS, (63, 65))
 _CLOSES = "mouthClose"
 
 
@@ -140,8 +141,24 @@ def shape_weights(
 
 
 def lip_gap(head: HeadModel, base: Float32, weights: Mapping[str, float]) -> float:
-    """Return how far the inner lips of a face are apart, in the head's unit; negative where pressed."""
-    upper, lower = head.landmarks[list(_INNER_LIPS)].tolist()
+    """Return how far the inner lips of a face are apart, in the head's unit; negative where pressed.
+
+    Parameters
+    ----------
+    head : HeadModel
+    base : (n, 3) float32
+        The person, without the shapes.
+    weights : mapping of str to float
+        Of the shapes.
+    """
+    return _gap(head, base, weights, _MIDDLE_OF_LIPS)
+
+
+def _gap(
+    head: HeadModel, base: Float32, weights: Mapping[str, float], pair: tuple[int, int]
+) -> float:
+    """Return how far the vertices of two landmarks are apart in height."""
+    upper, lower = head.landmarks[list(pair)].tolist()
     gap = float(base[upper, 1] - base[lower, 1])
     for shape, weight in weights.items():
         rows, offsets = head.shapes[shape]
@@ -153,7 +170,7 @@ def lip_gap(head: HeadModel, base: Float32, weights: Mapping[str, float]) -> flo
 
 
 def closed_lips(
-    head: HeadModel, base: Float32, resting: Mapping[str, float], gap: float
+    head: HeadModel, base: Float32, resting: Mapping[str, float], gap: float = 0.0
 ) -> dict[str, float]:
     """Return the resting shapes with lips that meet, so that parted lips are always an action.
 
@@ -163,13 +180,14 @@ def closed_lips(
     base : (n, 3) float32
     resting : mapping of str to float
     gap : float
-        Of the inner lips at rest; 0.08 looks closed.
+        Of the inner lips at rest, where they are farthest apart.
     """
-    now = lip_gap(head, base, resting)
-    per_weight = lip_gap(head, base, dict(resting) | {_CLOSES: 1.0}) - now
+    now = max(_gap(head, base, resting, pair) for pair in _LIP_PAIRS)
+    closing = dict(resting) | {_CLOSES: 1.0}
+    per_weight = lip_gap(head, base, closing) - lip_gap(head, base, resting)
     if _CLOSES in resting or abs(per_weight) < 1e-3:
         return dict(resting)
-    return dict(resting) | {_CLOSES: float(np.clip((gap - now) / per_weight, -0.15, 0.15))}
+    return dict(resting) | {_CLOSES: float(np.clip((gap - now) / per_weight, -0.2, 0.2))}
 
 
 def _lids_of_gaze(left: float, up: float) -> dict[str, float]:

@@ -41,15 +41,19 @@ def render_faces(
     props: Annotated[
         bool, typer.Option(help="Glasses, masks, scarves, hands and cups may occur.")
     ] = True,
+    grey: Annotated[
+        bool, typer.Option("--grey", help="Grey pictures, as the student backend sees faces.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Other people for another number.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
     """Render faces with known Action Units, for `duchenne train`; go on where it was broken off."""
-    from duchenne.analysis.rendering.dataset import RenderOrder, render_set
+    from duchenne.analysis.rendering.dataset import render_set
     from duchenne.analysis.rendering.head_files import head_file
+    from duchenne.analysis.rendering.identity import RenderOrder
 
     file = head_file(head, lambda text: typer.echo(text, err=True))
-    order = RenderOrder(str(file), px, seed, pictures, align, wrinkles, props)
+    order = RenderOrder(str(file), px, seed, pictures, align, wrinkles, props, grey)
     begun_s = time.monotonic()
     with _progress() as progress:
         n = render_set(

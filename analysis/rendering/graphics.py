@@ -75,9 +75,9 @@ def give(program: Any, values: Mapping[str, Any]) -> None:
         Square arrays of two dimensions are matrices.
     """
     for name, value in values.items():
-        if name not in program:
+        uniform = program.get(name, None)
+        if uniform is None:
             continue
-        uniform = program[name]
         if isinstance(value, np.ndarray):
             square = value.ndim == 2 and value.shape[0] == value.shape[1] and not _is_list(uniform)
             uniform.write(as_bytes(value.T if square else value))

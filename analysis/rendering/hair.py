@@ -58,11 +58,12 @@ def beard_mask(places: Float32, kind: str) -> Float32:
     if kind == "none":
         return nothing
     middle = -1.95 - 0.16 * x
-    moustache = np.exp(-(((y - middle) / 0.55) ** 4)) * ((2.9 - x) / 0.5).clip(0, 1) * (z > 8.5)
+    thick = 0.6 * (1 - 0.6 * (x / 3.2) ** 2).clip(0.15, None)
+    moustache = np.exp(-(((y - middle) / thick) ** 4)) * ((3.1 - x) / 0.7).clip(0, 1) * (z > 8.5)
     low_face = ((z - 1.5) / 2.5).clip(0, 1) * ((y + 10.5) / 1.5).clip(0, 1)
     edge = -1.9 + 0.3 * (x - 4.0).clip(0, None) - 1.6 * np.exp(-(((x - 3.4) / 1.3) ** 2))
     jaw = low_face * ((edge - y) / 1.0).clip(0, 1)
-    chin = ((2.4 - x) / 0.8).clip(0, 1) * ((-5.0 - y) / 0.5).clip(0, 1) * low_face
+    chin = ((1.0 - np.hypot(x / 2.3, (y + 6.9) / 2.1)) / 0.35).clip(0, 1) * low_face
     corners = np.exp(-(((x - 3.0) / 0.6) ** 4) - ((y + 3.5) / 1.5) ** 4) * (z > 6)
     full = np.maximum(np.maximum(moustache, corners), jaw)
     goatee = np.maximum(moustache, chin)

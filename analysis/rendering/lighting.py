@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 # How far a camera's own exposure makes up for the strength of the light.
 _EXPOSED_SHARE = 0.75
+# It measures the face by this share, and for the rest a scene that is as bright as this.
+_OF_FACE, _OF_SCENE = 0.6, 0.3
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def exposed(light: Light, skin: tuple[float, float, float], brightness: float) -
     brightness : float
         Linear brightness of the skin where it faces the camera half way up; 0.25 is usual.
     """
-    skin_linear = float((np.array(skin) ** 2.2) @ _LUMINANCE)
+    own = float((np.array(skin) ** 2.2) @ _LUMINANCE)
+    skin_linear = own**_OF_FACE * _OF_SCENE ** (1 - _OF_FACE)
     normals = np.array([[0.0, 0.0, 1.0], [0.5, 0.0, 0.87], [-0.5, 0.0, 0.87]])
     facing = (normals @ light.directions.T).clip(0, None).mean(axis=0)
     falling = (light.above + light.below) / 2 + facing @ light.colours

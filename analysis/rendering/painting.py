@@ -80,12 +80,14 @@ class Painter:
         rng = np.random.default_rng(5)
         found = {}
         for name, size in _NOISE_SIZES.items():
+            # It goes on beyond its edges, because it is shifted later.
+            border = self._px // 6
             field: NDArray[Any] = rng.standard_normal((self._px, self._px)).astype(np.float32)
+            field = np.pad(field, border, mode="wrap")
             across, along = (size, size) if size else (0.7, 5.0)
             scale = self._px / 512
-            field = cv2.GaussianBlur(
-                field, (0, 0), across * scale, sigmaY=along * scale, borderType=cv2.BORDER_REFLECT
-            )
+            field = cv2.GaussianBlur(field, (0, 0), across * scale, sigmaY=along * scale)
+            field = field[border:-border, border:-border]
             found[name] = np.asarray(field / field.std(), np.float32)
         return found
 

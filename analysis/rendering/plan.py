@@ -62,7 +62,6 @@ _BESIDE = ("jawLeft", "jawRight", "jawForward", "mouthLeft", "mouthRight")
 _FAR_GAZE = 0.7  # of 30 degrees: 21
 _FAR_TURN_DEG = 20.0
 _NEW_LAMP_SHARE = 0.15
-_GAP_AT_REST = 0.08
 _OCCLUDED_SHARE = 0.07
 
 
@@ -123,8 +122,7 @@ def random_person(head: HeadModel, rng: np.random.Generator, *, props: bool = Tr
     """Return a random identity."""
     base = head.at_rest(head.person(rng, float(rng.uniform(0.6, 1.0))))
     look = random_look(rng, props=props)
-    gap = float(rng.normal(_GAP_AT_REST, 0.02))
-    look = replace(look, resting=closed_lips(head, base, look.resting, gap))
+    look = replace(look, resting=closed_lips(head, base, look.resting))
     return Person(
         base=base,
         look=look,
@@ -149,7 +147,7 @@ def shot_kinds(n_pictures: int) -> list[str]:
     total = sum(SHARES.values())
     ends = np.cumsum(list(SHARES.values())) / total * n_pictures
     kinds = list(SHARES)
-    return [kinds[int(np.searchsorted(ends, i + 0.5))] for i in range(n_pictures)]
+    return [kinds[int(np.searchsorted(ends, i + 0.5)) if i else 0] for i in range(n_pictures)]
 
 
 def random_shot(kind: str, rng: np.random.Generator, *, props: bool = True) -> Shot:
@@ -202,7 +200,7 @@ def random_shot(kind: str, rng: np.random.Generator, *, props: bool = True) -> S
         new_lamp=bool(rng.random() < _NEW_LAMP_SHARE),
         emotion=emotion,
         occluder=str(rng.choice(OCCLUDERS, p=(0.75, 0.25)))
-        if rng.random() < _OCCLUDED_SHARE and props
+        if rng.random() < _OCCLUDED_SHARE and props and kind != NEUTRAL
         else "",
     )
 

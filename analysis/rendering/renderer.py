@@ -24,7 +24,7 @@ from duchenne.analysis.rendering.scene import Rendered
 from duchenne.analysis.rendering.torso import torso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,7 +42,7 @@ _FRAME_ITSELF = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _BROWS = slice(17, 27)
 _UPPER_LIP, _LOWER_LIP = [61, 62, 63], [67, 66, 65]
 # Behind lips that are so far apart, nothing is seen; so far apart, all of the teeth are lit.
-_SHUT, _WIDE_OPEN = 0.1, 1.6
+_SHUT, _WIDE_OPEN = 0.03, 1.6
 _CORNERS = np.array([-1, -1, 3, -1, -1, 3], np.float32)
 
 
@@ -71,6 +71,15 @@ class Renderer:
         self.head, self.px = head, px
         self._big = round(px * supersampling)
         self._context = open_context()
+        self._look: Look | None = None
+        self._things: dict[int, tuple[Thing, Any]] = {}
+        self._rest: tuple[Float32, Mapping[str, float], Float32] | None = None
+        with self._context:
+            self._make(texture_px)
+
+    def _make(self, texture_px: int) -> None:
+        """Make what the graphics card holds."""
+        head = self.head
         self._programs = programs(self._context)
         self._drawing = HeadDrawing(self._context, head, self._programs)
         self._make_torso()
@@ -81,8 +90,6 @@ class Renderer:
             texture_places(self._context, head, mesh, 1, texture_px // 2),
             uv_of_vertices(head)[head.landmarks],
         )
-        self._look: Look | None = None
-        self._things: dict[int, tuple[Thing, Any]] = {}
 
     def _buffer(self, values: NDArray[Any]) -> Any:
         return self._context.buffer(as_bytes(values))
@@ -154,9 +161,13 @@ class Renderer:
             Takes the 68 landmarks in a frame of `FRAME_PX` and returns the (2, 3) matrix that takes points
             of the frame to pixels of the picture; the picture is the frame where absent.
         """
+        with self._context:  # there may be several renderers
+            return self._render(shown, align)
+
+    def _render(self, shown: Shown, align: Callable[[FloatArray], FloatArray] | None) -> Rendered:
         self._dress(shown.look)
         weights = shape_weights(shown.act, shown.look.resting, shown.look.asymmetry)
-        moved = self.head.deformed(shown.base, weights)
+        moved = self._deformed(shown, weights)
         vertices = turn_eyes(self.head, moved, shown.act.gaze)
         marks = self._marks(vertices)
         head_turn = turn(shown.yaw_deg, shown.pitch_deg, shown.roll_deg)
@@ -171,6 +182,15 @@ class Renderer:
             landmarks=in_frame @ affine[:, :2].T + affine[:, 2],
             lip_gap=lip_gap(self.head, shown.base, weights),
         )
+
+    def _deformed(self, shown: Shown, weights: dict[str, float]) -> Float32:
+        """Return the vertices of a face; what it is like at rest is kept from picture to picture."""
+        resting = shown.look.resting
+        if self._rest is None or self._rest[0] is not shown.base or self._rest[1] is not resting:
+            rest = self.head.deformed(shown.base, resting)
+            self._rest = (shown.base, resting, rest)
+        more = {shape: weight - resting.get(shape, 0.0) for shape, weight in weights.items()}
+        return self.head.deformed(self._rest[2], more)
 
     def _marks(self, vertices: Float32) -> Matrix:
         """Return the places of the 68 landmarks; those of the brows lie on the painted brows."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _NOSE_ROOT, _EAR_LEFT = 27, 16
 _N_RIM = 40
-_MASK_ROUNDS = 15
 _N_STRANDS, _N_DOWN = 70, 14
 _HAND_AT = (8, 30, 48, 54, 3, 13, 57, 33, 19, 24, 36, 45)
 _MOUTH = (48, 54)
@@ -143,46 +142,43 @@ def _patch(
 
 def _mask(head: HeadModel, base: Float32, look: Look) -> Thing:
     """Return a mask over nose and mouth that hides how they move."""
-    x, y, z = head.vertices.T
-    top = 0.9 + 0.7 * np.exp(-((x / 2.5) ** 2)) - 0.06 * np.abs(x)
-    bottom = -8.4 + 0.05 * np.abs(x)
-    chosen = (y < top + 0.5) & (y > bottom - 0.5) & (z > 3.8) & (np.abs(x) < 7.4)
-    raised = base.astype(float).copy()
-    raised[:, 2] += 0.9
-    raised[:, :2] *= 1.06
-    raised[:, 1] = raised[:, 1].clip(bottom - 0.2, top)
-    raised[:, 2] += 1.1 * np.exp(-((x / 3.6) ** 2) - ((y + 3.6) / 3.0) ** 2)
-    points, triangles = _patch(head, chosen, raised, ("face",))
-    points = _smoothed(points, triangles, _MASK_ROUNDS)
-    return thing((points, triangles), look.cover_colour, gloss=0.2, sharp=8.0)
+    import cv2  # noqa: PLC0415  (heavy)
+
+    across = np.linspace(-7.4, 7.4, 40)
+    down = np.linspace(0, 1, 30)[:, None]
+    top = 0.9 + 0.7 * np.exp(-((across / 2.5) ** 2)) - 0.06 * np.abs(across)
+    y = top * (1 - down) + (-8.4 + 0.08 * np.abs(across)) * down
+    x = np.broadcast_to(across * 1.03, y.shape)
+    z = _front_of(head, base, np.stack([x, y], axis=-1)) + 1.1
+    z = np.maximum(z, cv2.GaussianBlur(z, (0, 0), 2.0) + 0.2)
+    z = cv2.GaussianBlur(z, (0, 0), 1.6) + 0.8 * np.exp(-((x / 3.4) ** 2) - ((y + 3.4) / 2.5) ** 2)
+    pleats = 1 - 0.08 * (np.abs(np.sin(down * 9.0)) < 0.15)
+    colour = np.broadcast_to(pleats[..., None], (*y.shape, 1)) * np.array(look.cover_colour)
+    mesh = grid(np.stack([x, y, z], axis=-1))
+    return thing(mesh, colour.reshape(-1, 3), gloss=0.2, sharp=8.0)
 
 
-def _smoothed(points: Points, triangles: NDArray[np.int32], rounds: int) -> Points:
-    """Return points drawn towards the mean of their neighbours; those at an edge stay."""
-    sides = np.concatenate([triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
-    _, back, count = np.unique(
-        np.sort(sides, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    at_edge = np.zeros(len(points), bool)
-    at_edge[sides[count[back] == 1].ravel()] = True
-    smooth = points.copy()
-    for _ in range(rounds):
-        total, number = np.zeros_like(smooth), np.zeros(len(smooth))
-        for first, second in (sides.T, sides.T[::-1]):
-            np.add.at(total, first, smooth[second])
-            np.add.at(number, first, 1.0)
-        mean = total / number.clip(1, None)[:, None]
-        smooth = np.where(at_edge[:, None], smooth, mean)
-    return smooth
+def _front_of(head: HeadModel, base: Float32, flat: Points) -> Points:
+    """Return how far forward the face of a person comes at places (rows, columns, 2)."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (heavy)
+
+    first, last = head.parts["face"][:2]
+    skin = base[first:last].astype(float)
+    skin = skin[skin[:, 2] > 1.5]
+    _, near = cKDTree(skin[:, :2]).query(flat.reshape(-1, 2), k=6)
+    return np.asarray(skin[near, 2].max(axis=1).reshape(flat.shape[:2]))
 
 
 def _scarf(head: HeadModel, base: Float32, look: Look, rng: np.random.Generator) -> Thing:
     """Return a scarf that leaves the oval of the face free."""
     x, y, z = head.vertices.T
     wide, high = float(rng.uniform(6.2, 7.0)), float(rng.uniform(8.2, 9.2))
-    in_oval = ((x / wide) ** 2 + ((y - 0.6) / high) ** 2 < 1) & (z > 2.5)
-    chosen = ~in_oval & (y > -17)
+    from_middle = np.hypot(x / wide, (y - 0.6) / high)
+    chosen = ~((from_middle < 0.93) & (z > 2.5)) & (y > -17)
     raised = base.astype(float).copy()
+    inside = (from_middle < 1) & (z > 2.5)  # the edge is even
+    raised[inside, 0] /= from_middle[inside].clip(0.5, None)
+    raised[inside, 1] = 0.6 + (raised[inside, 1] - 0.6) / from_middle[inside].clip(0.5, None)
     from_axis = raised - np.stack([np.zeros_like(x), y, np.zeros_like(x)], axis=1)
     from_axis /= np.linalg.norm(from_axis, axis=1, keepdims=True) + 1e-9
     chest = ((-6.0 - y) / 4.0).clip(0, 1)
@@ -209,7 +205,7 @@ def _long_hair(head: HeadModel, base: Float32, look: Look, rng: np.random.Genera
         strand = rng.normal(0, 0.12, (1, _N_STRANDS)) * (0.3 + down)
         radius = out + wave + strand
         x = sign * radius * np.sin(around)
-        z = -1.2 + radius * np.cos(around) * np.where(np.cos(around) > 0, 0.8, 1.0)
+        z = -1.7 + radius * np.cos(around) * np.where(np.cos(around) > 0, 0.8, 1.0)
         sheets.append(grid(np.stack([x, np.broadcast_to(y, x.shape), z], axis=-1)))
         shades.append(_strand_shades(rng, _N_DOWN, _N_STRANDS))
     if rng.random() < 0.35:
@@ -226,22 +222,17 @@ def _strand_shades(rng: np.random.Generator, rows: int, columns: int) -> Points:
 
 
 def _fringe(head: HeadModel, base: Float32, rng: np.random.Generator) -> Mesh:
-    first, last = head.parts["face"][:2]
-    skin = base[first:last].astype(float)
-    skin = skin[skin[:, 2] > 2]
-    low = float(rng.uniform(5.6, 8.0))
+    """Return hair that falls over the forehead."""
+    import cv2  # noqa: PLC0415  (heavy)
+
     x = np.linspace(-6.2, 6.2, 80)
-    ends = low + rng.normal(0, 0.25, 80) + 0.03 * float(rng.normal(0, 1)) * x
+    slope = 0.03 * float(rng.normal(0, 1))
+    ends = float(rng.uniform(5.6, 8.0)) + rng.normal(0, 0.25, 80) + slope * x
     down = np.linspace(0, 1, 10)[:, None]
     y = 10.8 * (1 - down) + ends * down
-    points = np.stack([np.broadcast_to(x, y.shape), y], axis=-1).reshape(-1, 2)
-    near = np.array([np.argmin(((skin[:, :2] - p) ** 2).sum(axis=1)) for p in points])
-    z = skin[near, 2].reshape(10, 80)
-    z = np.stack(
-        [np.convolve(row, np.ones(9) / 9, "same") for row in np.pad(z, ((0, 0), (4, 4)), "edge")]
-    )
-    z = z[:, 4:-4] + 0.75
-    return grid(np.stack([np.broadcast_to(x, y.shape), y, z], axis=-1))
+    flat = np.stack([np.broadcast_to(x, y.shape), y], axis=-1)
+    z = cv2.GaussianBlur(_front_of(head, base, flat), (0, 0), 2.0) + 0.7
+    return grid(np.dstack([flat, z]))
 
 
 def _hand(marks: Points, look: Look, rng: np.random.Generator) -> Thing:
@@ -285,7 +276,7 @@ def _cup(marks: Points, rng: np.random.Generator) -> Thing:
     """Return a cup at the mouth."""
     radius, height = float(rng.uniform(2.6, 4.2)), float(rng.uniform(5.0, 8.5))
     lips = marks[list(_MOUTH)].mean(axis=0)
-    at = lips + np.array([float(rng.normal(0, 1.2)), float(rng.uniform(-3.5, 0.3)), 1.6 + radius])
+    at = lips + np.array([float(rng.normal(0, 1.2)), float(rng.uniform(-1.8, 0.8)), 1.7 + radius])
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     down = np.linspace(0.15, -1, 8)[:, None] * height
     taper = 1 + 0.02 * down

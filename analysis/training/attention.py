@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.training.tasks import Task
 
 FACES_SHOWN = 4
+LEAST_PLACES = 5
 _TRANSFORMERS = {"mae_teacher": "encoder", "vit_se": "body"}
 _OWN = {"me_graphau": "length of the features of each unit", "emofan": "sum of the landmark maps"}
 
@@ -167,12 +168,19 @@ def grad_cam(task: Task, batch: Batch) -> Tensor:
 
 
 def last_maps_of(task: Task, batch: Batch) -> nn.Module:
-    """Return the last layer whose output is a feature map, (b, c, h, w) with more than one place."""
+    """Return the last layer that makes feature maps, (b, c, h, w), of at least 5 × 5 places.
+
+    Small pictures leave few places at the end: a map of 3 × 3 would say nothing. Where no layer has as many,
+    the last with more than one counts.
+    """
     last: list[nn.Module] = []
+    wide: list[nn.Module] = []
 
     def look(module: nn.Module, _given: Any, found: Any) -> None:
         if isinstance(found, torch.Tensor) and found.ndim == 4 and min(found.shape[2:]) > 1:
             last.append(module)
+            if min(found.shape[2:]) >= LEAST_PLACES:
+                wide.append(module)
 
     leaves = [module for module in task.net.modules() if not list(module.children())]
     handles = [module.register_forward_hook(look) for module in leaves]
@@ -184,7 +192,7 @@ def last_maps_of(task: Task, batch: Batch) -> nn.Module:
             handle.remove()
     if not last:
         raise DuchenneError(f"{task.entry.name} makes no feature maps of a single picture.")
-    return last[-1]
+    return (wide or last)[-1]
 
 
 def _scaled(maps: Tensor) -> NDArray[np.float32]:

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from duchenne.analysis.reports.style import BLUE, MUTED, VERMILLION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from duchenne.analysis.training.curves import Bin
 
@@ -109,6 +110,40 @@ def draw_robustness(stem: Path, title: str, held: pd.DataFrame) -> None:
         panel.tick_params(axis="y", labelsize=7)
         panel.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{title}  (mean bold, each output thin; number of pictures below)", fontsize=9)
+    _save(figure, stem)
+
+
+def draw_confusion(stem: Path, title: str, counts: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Draw which class was taken for which: shares of each true class, with the number of faces.
+
+    Parameters
+    ----------
+    stem : Path
+        Gets .png and .svg.
+    title : str
+    counts : (n, n) int64
+        True classes in rows.
+    names : sequence of str
+    """
+    n = counts.sum(axis=1, keepdims=True)
+    shares = np.where(n > 0, counts / np.maximum(n, 1), np.nan)
+    side = 0.62 * len(names) + 1.8
+    figure = Figure(figsize=(side + 0.4, side), layout="constrained")
+    panel = figure.subplots()
+    panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, row in enumerate(shares):
+        for j, share in enumerate(row):
+            if np.isfinite(share):
+                panel.text(
+                    j, i, f"{share:.2f}", ha="center", va="center", fontsize=8,
+                    color="white" if share > 0.55 else "black",
+                )  # fmt: skip
+    known = [f"{name} ({int(many)})" for name, many in zip(names, n[:, 0], strict=True)]
+    panel.set_yticks(range(len(names)), known, fontsize=8)
+    panel.set_xticks(range(len(names)), names, fontsize=8, rotation=45, ha="right")
+    panel.set_xlabel("found")
+    panel.set_ylabel("true (number of faces)")
+    figure.suptitle(title, fontsize=10)
     _save(figure, stem)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.training.confusions import write_confusion
 from duchenne.analysis.training.metrics import OCCURS, Floats, auc, mae, pcc
 from duchenne.analysis.training.prepared import LABELS
 from duchenne.analysis.training.scoring import is_graded, truth_of
@@ -262,7 +263,8 @@ def write_curves(
     Parameters
     ----------
     folder : Path
-        Gets ``NAME-calibration`` and ``NAME-CONDITION``, each .png, .svg and .tsv.
+        Gets ``NAME-calibration`` and ``NAME-CONDITION``, each .png, .svg and .tsv; of expression and affect
+        ``NAME-classes`` or ``NAME-quadrants`` instead: what was taken for what.
     system : System
     answer : Answered
         To the rows.
@@ -278,9 +280,10 @@ def write_curves(
     """
     from duchenne.analysis.training.curve_figures import draw_calibration, draw_robustness  # noqa: PLC0415
 
-    if system.entry.task not in {"intensity", "occurrence"}:
-        return
     truth = truth_of(system, faces)[rows]
+    if system.entry.task in {"expression", "affect"}:
+        write_confusion(folder, system, truth, answer.values, faces)
+        return
     graded = is_graded(faces.truth, faces.names)
     of_intensity = system.entry.task == "intensity"
     try:

@@ -99,6 +99,10 @@ def notes(systems: Sequence[System], faces: Faces) -> list[str]:
             told.append(
                 f"{system.name}: the faces have no labels {', '.join(missing)}; these are n/a."
             )
+        if "imported" in system.about:
+            told.append(
+                f"{system.name} was imported: whom it learnt from is not known, and may be among these."
+            )
         then = system.about.get("data", {}).get("alignment")
         now = faces.about.get("alignment")
         if then and now and then != now:

@@ -151,10 +151,10 @@ def differences_table(document: dict[str, Any]) -> Table:
     metrics = [m for m in HEADINGS if any(m in part["scores"]["mean"] for part in parts)]
     return Table(
         f"Difference from {parts[0]['less']}" if parts else "Differences",
-        ("system", *(HEADINGS[m] for m in metrics)),
+        ("", *(part["system"] for part in parts)),
         [
-            (part["system"], *(_signed(part["scores"]["mean"].get(m)) for m in metrics))
-            for part in parts
+            (HEADINGS[m], *(_signed(part["scores"]["mean"].get(m)) for part in parts))
+            for m in metrics
         ],
     )
 

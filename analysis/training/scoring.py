@@ -195,6 +195,8 @@ def answered(
             found = answer.values
             if task.entry.task == "expression":
                 found = found.argmax(dim=1, keepdim=True)
+            if task.entry.task == "affect":
+                found = found.clamp(-1, 1)  # EmoFAN is not bounded
             values.append(found.float().numpy().astype(np.float64))
             if answer.landmarks is not None and batch.landmarks is not None:
                 points = answer.landmarks.float().numpy().astype(np.float64)

@@ -6,7 +6,8 @@
 ``--data`` holds the shards of ``au_geometry_render.py``; ``--media`` the real faces (``london``,
 ``face_real.mp4``, ``face_real_openface.csv``) and the films of the rendered participant. ``--card``
 writes the reliability into the model's file. Of the identities of ``sweep``, every second one, which
-training left alone, is scored, and all of ``quiet``.
+training left alone, is scored, and all of ``quiet``. ``--left-out`` takes two models trained without the
+2nd, 5th, … and without the 3rd, 6th, … real person (``au_geometry_train.py --leave-out``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,6 @@ from au_geometry_train import (
     joined,
     load,
     occurrence_limits,
-    real_folds,
 )
 
 from duchenne.analysis.face.agreement import icc_3_1
@@ -36,9 +36,13 @@ from duchenne.analysis.face.backends.blendshapes import BlendshapeBackend
 from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.calibration import MIN_OCCURRENCE
 from duchenne.analysis.face.decode import image_frame, video_frames
+from duchenne.analysis.face.geometry.measures import measures
 from duchenne.analysis.face.geometry.model import GeometryModel, read_model, write_model
 from duchenne.analysis.face.landmarks import FaceTracker
 from duchenne.analysis.face.process import analyse_face
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
 REPORTED = (*(f"AU{u:02d}" for u in UNITS if u not in (16, 22)), *SIDED)
@@ -232,37 +236,48 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
     )
 
 
-def london(folder: Path, backend: Any) -> tuple[str, dict[str, Any]]:
+def london(
+    folder: Path, backend: Any, left_out: Sequence[GeometryBackend] = ()
+) -> tuple[str, dict[str, Any]]:
     """Return how real smiles differ from neutral faces, without calibration.
 
-    Each person is judged by the network for strangers that was not told about that person, and by
-    thresholds that rest on the other persons; a map, which knows nobody, as it is.
+    Parameters
+    ----------
+    left_out : sequence of GeometryBackend
+        Trained without the 2nd, 5th, … and without the 3rd, 6th, … person: only these persons are
+        scored, each by the one that does not know them, with limits of occurrence that come from the others.
+        All are scored by `backend` where there is none.
     """
     neutral = sorted(folder.glob("*_neutral.jpg"))
     paths = [
         p.with_name(p.name.replace("neutral", k)) for p in neutral for k in ("neutral", "smiling")
     ]
     with FaceTracker(still=True) as tracker:
-        features = np.concatenate(
-            [
-                backend.features(tracker.track([(i, 0.0, image_frame(p))], keep_images=True))
-                for i, p in enumerate(paths)
-            ]
-        )
-    values, limits = untold(backend, features)
+        measured = np.concatenate([read(backend, tracker, path) for path in paths])
+    values, limits = judged(backend, measured)
+    place = np.arange(len(neutral)) % 3
+    counted = place > 0 if left_out else place >= 0
+    for k, one in enumerate(left_out, 1):
+        some = np.repeat(place == k, 2)
+        values[some] = judged(one, measured)[0][some]
+    if left_out:
+        rest = values[::2][counted]
+        limits[counted] = [occurrence_limits(np.delete(rest, i, axis=0)) for i in range(len(rest))]
     columns = [backend.au_names.index(au) for au in REPORTED if len(au) == 4]
     rest, smile = values[::2][:, columns], values[1::2][:, columns]
     on = (rest >= MIN_OCCURRENCE) & (rest > limits[:, columns])
     info = pd.read_csv(folder / "info.csv", dtype={"face_id": str}).set_index("face_id")
     who = info.loc[[p.name.split("_")[0] for p in neutral]].reset_index()
-    groups = {"all persons": np.ones(len(neutral), np.bool_)}
+    groups = {"all persons": counted}
     for key in ("face_gender", "face_eth"):
-        groups |= {str(v): (who[key] == v).to_numpy() for v in sorted(set(who[key]))}
+        groups |= {
+            str(v): counted & (who[key] == v).to_numpy() for v in sorted(set(who[key][counted]))
+        }
     units = [au for au in REPORTED if len(au) == 4]
-    place = units.index("AU12")
+    smiles = units.index("AU12")
     rows, facts = [], {}
     for name, some in groups.items():
-        calm, glad = rest[some, place], smile[some, place]
+        calm, glad = rest[some, smiles], smile[some, smiles]
         area = float(np.mean((glad[:, None] > calm) + 0.5 * (glad[:, None] == calm)))
         off = 1.0 - on[some]
         worst = off.mean(axis=0)
@@ -290,26 +305,25 @@ def london(folder: Path, backend: Any) -> tuple[str, dict[str, Any]]:
     return table(rows, head), facts
 
 
-def untold(backend: Any, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return intensities of real faces (rest, smile, rest, …) and limits of occurrence for each person.
+def read(backend: Any, tracker: FaceTracker, path: Path) -> np.ndarray:
+    """Return the measures of one picture for a trained backend, the features for a map: (1, k)."""
+    frames = tracker.track([(0, 0.0, image_frame(path))], keep_images=True)
+    if isinstance(backend, GeometryBackend):
+        return measures(frames, backend.model.reference)
+    return backend.features(frames)
+
+
+def judged(backend: Any, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return intensities of real faces, and the limits of occurrence for each person.
 
     Returns
     -------
     (2 n, m) float64, (n, m) float64
     """
-    n = len(features) // 2
-    if not isinstance(backend, GeometryBackend):
-        values = backend.intensities(features, backend.typical_neutral)
-        return values, np.full((n, values.shape[1]), MIN_OCCURRENCE)
-    values = np.empty((len(features), len(backend.au_names)))
-    for one, fold in zip(backend.model.uncalibrated.members, real_folds(n), strict=True):
-        network = replace(backend.model.uncalibrated, members=(one,))
-        alone = GeometryBackend(replace(backend.model, uncalibrated=network))
-        rows = np.concatenate([2 * fold, 2 * fold + 1])
-        values[rows] = alone.intensities(features[rows], backend.typical_neutral)
-    rest = values[::2]
-    limits = [occurrence_limits(np.delete(rest, i, axis=0)) for i in range(n)]
-    return values, np.array(limits)
+    features = backend.mapped(measured) if isinstance(backend, GeometryBackend) else measured
+    values = backend.intensities(features, backend.typical_neutral)
+    limits = getattr(backend, "resting_threshold", np.zeros(values.shape[1]))
+    return values, np.tile(limits, (len(measured) // 2, 1))
 
 
 def sensitivity(held: Held) -> tuple[str, dict[str, float]]:
@@ -422,6 +436,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--media", type=Path, default=None)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--left-out", type=Path, nargs=2, default=(), metavar="MODEL")
     parser.add_argument("--card", action="store_true")
     given = parser.parse_args()
     model = read_model(given.model.read_text("utf-8"))
@@ -454,6 +469,11 @@ def main() -> None:
             sections[f"London, {name}"], facts = london(given.media / "london", one)
             sections[f"Resting real faces, {name}"] = json.dumps(facts["rest_means"])
             sections[f"Smiling real faces, {name}"] = json.dumps(facts["smile_means"])
+            others = [GeometryBackend(read_model(p.read_text("utf-8"))) for p in given.left_out]
+            if others and name == "geometry":
+                sections["London, persons left out"], _ = london(
+                    given.media / "london", backend, others
+                )
             sections[f"Film, {name}"], curves = film(given.media, one)
             curves.to_csv(given.out.with_name(f"film_{name}.csv"), index=False)
             sections[f"Rendered participant, {name}"] = participant(

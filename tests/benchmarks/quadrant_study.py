@@ -1,6 +1,6 @@
 """Quadrants of affect: derive them from regression, or classify them? A small study on rendered faces.
 
-    python tests/benchmarks/quadrant_study.py TRAIN TEST [--epochs 4] [--seeds 2] [--out FILE.md]
+    python tests/benchmarks/quadrant_study.py TRAIN TEST [--epochs 6] [--seeds 2] [--out FILE.jsonl]
 
 TRAIN and TEST are prepared sets of rendered faces with Action Unit labels, of different identities.
 
@@ -9,7 +9,8 @@ a toy mapping from the intensities of the prototypes that were rendered (`TOY`),
 compare two ways of learning quadrants with. No figure of this study says anything about real affect.
 
 Two networks with the same layers, pictures and epochs: one learns valence and arousal (squared error and
-concordance) and quadrants follow from its answers; the other learns the five quadrants themselves.
+concordance) and quadrants follow from its answers, with the usual radius of what is neutral and with one
+fitted on training faces; the other learns the five quadrants themselves.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from duchenne.analysis.affect.quadrants import (
     polar,
     quadrant_numbers,
 )
+from duchenne.analysis.face.affect import NEUTRAL_RADIUS
 from duchenne.analysis.training.losses import concordance
 from duchenne.analysis.training.metrics import ccc, rmse, sagr
 from duchenne.analysis.training.prepared import read_faces
@@ -157,14 +159,49 @@ def near_border(truth: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.where(radius < 0.2, radius > 0.2 - BORDER, axis | (radius < 0.2 + BORDER))
 
 
+def fitted_radius(found: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+    """Return the radius within which answers to training faces are best called neutral."""
+    true = quadrant_numbers(*truth.T)
+    grid = np.arange(0.05, 0.85, 0.05)
+    hits = [confusion(true, quadrant_numbers(*found.T, neutral_radius=r)).accuracy for r in grid]
+    return float(grid[int(np.argmax(hits))])
+
+
+def judged(truth: NDArray[np.float64], numbers: NDArray[np.int64]) -> dict[str, object]:
+    """Return how well quadrants are hit."""
+    true, near = quadrant_numbers(*truth.T), near_border(truth)
+    shown = true != LABELS.index("neutral")
+    score = confusion(true, numbers)
+    return {
+        "accuracy": score.accuracy,
+        "balanced": score.balanced_accuracy,
+        "near": confusion(true[near], numbers[near]).accuracy,
+        "far": confusion(true[~near], numbers[~near]).accuracy,
+        "not_neutral": confusion(true[shown], numbers[shown]).accuracy,
+        "opposite": opposite(score),
+        "confusion": score.confusion.tolist(),
+    }
+
+
+def dimensions(truth: NDArray[np.float64], found: NDArray[np.float64]) -> dict[str, float]:
+    """Return how well valence and arousal are hit; signs alone of faces that are not neutral."""
+    shown = np.hypot(*truth.T) >= NEUTRAL_RADIUS
+    row = {}
+    for i, name in enumerate(("valence", "arousal")):
+        pair = truth[:, i], found[:, i]
+        row |= {f"{name}_ccc": ccc(*pair), f"{name}_rmse": rmse(*pair)}
+        row[f"{name}_sagr"] = sagr(truth[shown, i], found[shown, i])
+    return row
+
+
 def main() -> int:
-    """Train both ways and write a table."""
+    """Train both ways and tell every figure, a line of JSON each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--every", type=int, default=2, help="Learn from every n-th picture.")
     parser.add_argument("--out", type=Path)
@@ -173,47 +210,31 @@ def main() -> int:
     images, truth = pictures(asked.train, asked.every)
     test_images, test_truth = pictures(asked.test)
     true = quadrant_numbers(*test_truth.T)
-    near = near_border(test_truth)
-    shares = np.bincount(true, minlength=len(LABELS)) / len(true)
-    rows = []
-    sums: dict[str, NDArray[np.int64]] = {}
+    lines: list[dict[str, object]] = [
+        {
+            "labels": LABELS, "n_train": len(truth), "n_test": len(true),
+            "shares": (np.bincount(true, minlength=len(LABELS)) / len(true)).tolist(),
+            "near_border": float(near_border(test_truth).mean()),
+        }
+    ]  # fmt: skip
     for seed in range(asked.seeds):
-        for way in ("regression", "classes"):
-            begun = time.process_time()
-            found = answers(learn(images, truth, way, asked.epochs, seed), test_images)
-            if way == "regression":
-                found = np.clip(found, -1, 1)
-                numbers = quadrant_numbers(*found.T)
-            else:
-                numbers = found.argmax(axis=1).astype(np.int64)
-            score = confusion(true, numbers)
-            sums[way] = sums.get(way, np.zeros_like(score.confusion)) + score.confusion
-            row = {
-                "way": way, "seed": seed, "accuracy": score.accuracy,
-                "balanced": score.balanced_accuracy,
-                "near": confusion(true[near], numbers[near]).accuracy,
-                "far": confusion(true[~near], numbers[~near]).accuracy,
-                "opposite": opposite(score), "cpu_s": time.process_time() - begun,
-            }  # fmt: skip
-            if way == "regression":
-                for i, name in enumerate(("valence", "arousal")):
-                    pair = test_truth[:, i], found[:, i]
-                    row |= {
-                        f"{name}_ccc": ccc(*pair),
-                        f"{name}_rmse": rmse(*pair),
-                        f"{name}_sagr": sagr(*pair),
-                    }
-            rows.append(row)
-            sys.stdout.write(json.dumps(row) + "\n")
+        begun = time.process_time()
+        net = learn(images, truth, "regression", asked.epochs, seed)
+        found = np.clip(answers(net, test_images), -1, 1)
+        radius = fitted_radius(np.clip(answers(net, images[::4]), -1, 1), truth[::4])
+        for way, r in (("regression", NEUTRAL_RADIUS), ("regression, radius fitted", radius)):
+            numbers = quadrant_numbers(*found.T, neutral_radius=r)
+            about = {"way": way, "seed": seed, "radius": r}
+            lines.append(about | judged(test_truth, numbers) | dimensions(test_truth, found))
+        classes = answers(learn(images, truth, "classes", asked.epochs, seed), test_images)
+        numbers = classes.argmax(axis=1).astype(np.int64)
+        lines.append({"way": "classes", "seed": seed} | judged(test_truth, numbers))
+        lines[-1]["cpu_s_of_both"] = time.process_time() - begun
+        for line in lines[-3:]:
+            sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
-    told = {
-        "labels": LABELS, "n_train": len(truth), "n_test": len(true), "shares": shares.tolist(),
-        "near_border": float(near.mean()), "rows": rows,
-        "confusion": {way: counts.tolist() for way, counts in sums.items()},
-    }  # fmt: skip
     if asked.out is not None:
-        asked.out.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    sys.stdout.write(json.dumps(told) + "\n")
+        asked.out.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     return 0
 
 

@@ -8,20 +8,23 @@ does). ``--data`` holds the shards of ``au_geometry_render.py``: the identities 
 ``--fit`` that the student was not trained on set calibration, dead zones and fusion; ``test_*``,
 ``clip_*`` and every second one of ``sweep_*`` are scored. ``--media`` holds the real faces (``london``,
 ``face_real.mp4``, ``face_real_openface.csv``). The calibration goes into the student's card, the fusion
-into ``fusion.json`` beside it. About three minutes of one core.
+into ``fusion.json`` beside it, the main figures between the two marks in ``--card``
+(``docs/models/student.md``). About two minutes of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from au_geometry_evaluate import DISFA, MOVED, RELIABLE, pcc, scores, table
+from au_geometry_evaluate import MOVED, RELIABLE, pcc, scores, table
 from au_geometry_train import LOCKED, SIDED
 from student_faces import (
     MODES,
@@ -37,6 +40,7 @@ from student_faces import (
     resting_threshold,
 )
 from student_fit import fit_calibration, fit_fusion, isotonic_answer
+from student_page import Table, into_page, london_table, score_tables, weights_table
 
 from duchenne.analysis.face.backends.blendshapes import BlendshapeBackend
 from duchenne.analysis.face.backends.fusion import FORMAT, TABLE, FusionBackend
@@ -53,7 +57,6 @@ from duchenne.analysis.tables import write_json
 from duchenne.analysis.training.checkpoint import read_about
 
 N_DRAWS = 1000
-Table = dict[str, dict[str, Any]]
 
 
 def units_of(student: StudentBackend) -> list[str]:
@@ -88,56 +91,6 @@ def compared(backends: dict[str, tuple[Any, Seen]], units: list[str], mode: str)
                 "low": float(low), "high": float(high), "draws": spread,
             }  # fmt: skip
     return found
-
-
-def means(found: Table, units: list[str], key: str) -> dict[str, float]:
-    """Return the mean of a figure over units, for each backend."""
-    return {
-        name: float(np.nanmean([rows[au][key] for au in units])) for name, rows in found.items()
-    }
-
-
-def score_tables(found: Table, units: list[str]) -> str:
-    """Return the tables of one kind of reference."""
-    names = list(found)
-    rows: list[list[Any]] = []
-    for au in units:
-        best = max(names, key=lambda n: found[n][au]["pcc"])
-        cells = [
-            f"{found[n][au]['pcc']:.2f} ({found[n][au]['low']:.2f}–{found[n][au]['high']:.2f})"
-            for n in names
-        ]
-        rows.append([au, *cells, best])
-    for label, some in _groups(units):
-        cells = []
-        for n in names:
-            spread = np.nanmean([found[n][au]["draws"] for au in some], axis=0)
-            low, high = np.percentile(spread, (2.5, 97.5))
-            cells.append(f"{means(found, some, 'pcc')[n]:.3f} ({low:.3f}–{high:.3f})")
-        rows.append([label, *cells, ""])
-    text = table(rows, ["r (95 %)", *names, "best"])
-    keys = ("icc", "mae_present", "mae_absent")
-    more: list[list[Any]] = [
-        [au, *(found[n][au][key] for key in keys for n in names)] for au in units
-    ]
-    for label, some in _groups(units):
-        more.append([label, *(means(found, some, key)[n] for key in keys for n in names)])
-    head = [f"{key.replace('_', ' ')}, {n}" for key in keys for n in names]
-    gain = []
-    for label, some in _groups(units):
-        away = np.nanmean(
-            [found["fusion"][au]["draws"] - found["geometry"][au]["draws"] for au in some], axis=0
-        )
-        low, high = np.percentile(away, (2.5, 97.5))
-        gain.append(f"{label}: fusion less geometry {away.mean():+.3f} ({low:+.3f} to {high:+.3f})")
-    return f"{text}\n\n{'; '.join(gain)}\n\n{table(more, ['', *head])}"
-
-
-def _groups(units: list[str]) -> list[tuple[str, list[str]]]:
-    return [
-        ("mean of the DISFA units", [au for au in units if au in DISFA]),
-        (f"mean of {len(units)} units", units),
-    ]
 
 
 def answers_compared(student: StudentBackend, fit: Seen, test: Seen, units: list[str]) -> str:
@@ -191,8 +144,9 @@ def quiet_table(backends: dict[str, tuple[Any, Seen]], units: list[str]) -> tupl
                     "largest_mean": round(float(some.mean(axis=0).max()), 3),
                 }
                 facts[f"{name}, {what}, {mode}"] = {"n": len(some), **fact}
-                rows.append([f"{what}, {mode}", name, *fact.values()])
-    head = ["", "backend", "values > 0.3", "frames with one", "largest mean"]
+                percent = [f"{100 * v:.1f}" for v in list(fact.values())[:2]]
+                rows.append([f"{what}, {mode}", name, *percent, fact["largest_mean"]])
+    head = ["", "backend", "values > 0.3 (%)", "frames with one (%)", "largest mean"]
     return table(rows, head), facts
 
 
@@ -313,6 +267,7 @@ def main() -> None:
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--figure", type=Path, default=None)
+    parser.add_argument("--card", type=Path, default=None)
     given = parser.parse_args()
     if given.checkpoint is not None:
         from duchenne.analysis.models.export import export_student
@@ -393,6 +348,12 @@ def calibrated(model: StudentModel, data: Data) -> dict[str, Any]:
     return card
 
 
+def geometry_hash() -> str:
+    """Return the hash of geometry's model that the fusion is fitted with."""
+    path = Path(str(files("duchenne.analysis.face.backends"))) / "geometry_model.json"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def fused(
     given: argparse.Namespace, data: Data, student: StudentBackend, units: list[str]
 ) -> dict[str, Any]:
@@ -401,6 +362,7 @@ def fused(
     table = {
         "format": FORMAT,
         "student_sha256": card["checkpoint_sha256"],
+        "geometry_sha256": geometry_hash(),
         "fitted_on": f"{card['n_fit_identities']} rendered identities that neither network learnt",
         **fit_fusion(data.seen["fit"], data.seen["quiet"], data.geometry, student, n),
         "best": {},
@@ -451,7 +413,12 @@ def evaluate(given: argparse.Namespace) -> None:
     people = {
         name: london(data.real[:, some], one, units) for name, (one, some) in backends.items()
     }
-    sections["London faces"] = "\n\n".join(f"{n}: {json.dumps(f)}" for n, f in people.items())
+    sections["London faces"] = london_table(people)
+    sections["London faces, means"] = "\n\n".join(
+        f"{n}, {what}: {json.dumps(f[f'{what}_means'])}"
+        for n, f in people.items()
+        for what in ("rest", "smile")
+    )
     film = of_film(given.media / "face_real.mp4", data.both)
     curves = {name: film_table(film, one, some) for name, (one, some) in backends.items()}
     sections["Real film"] = film_curves(given.media, curves, given.figure)
@@ -468,6 +435,8 @@ def evaluate(given: argparse.Namespace) -> None:
     fusion_card["reliability"] = {au: rows.get(au, theirs[au]) for au in names}
     fusion_card |= {"cross_talk_at_4": talk["fusion"], "london": people["fusion"], **shared}
     write_all(given, card, fusion_card)
+    if given.card is not None:
+        into_page(given.card, card, sections, scored, units)
     given.out.write_text("\n\n".join(f"## {k}\n\n{v}" for k, v in sections.items()) + "\n", "utf-8")
 
 
@@ -507,31 +476,6 @@ def best_of(
         found = {n: pcc(truth, v[:, b.au_names.index(au)]) for n, (b, v) in values.items()}
         best[au] = max(found, key=lambda n: np.nan_to_num(found[n], nan=-1.0))
     return best
-
-
-def weights_table(card: dict[str, Any], units: list[str]) -> str:
-    """Return the weights of the fusion and which backend is best."""
-    rows = [
-        [
-            au,
-            *(
-                card[kind][au][name]
-                for kind in ("own", "strange")
-                for name in ("geometry", "student")
-            ),
-            card["best"][au],
-        ]
-        for au in units
-    ]
-    head = [
-        "",
-        "own: geometry",
-        "student",
-        "strange: geometry",
-        "student",
-        "best on the fitted identities",
-    ]
-    return table(rows, head)
 
 
 def write_all(given: argparse.Namespace, card: dict[str, Any], fusion: dict[str, Any]) -> None:

@@ -97,7 +97,7 @@ def _both(
     shape = geometry.mapped(join_measures(frames, fine, reference))
     sizes = int(student.card["stored_px"]), int(student.card["input_px"])
     pictures = np.stack([student_input(crop, *sizes) for crop in crops])[:, None]
-    pixels = joined(frames, np.arange(len(crops)), student.outputs(pictures))
+    pixels = joined(frames, range(len(crops)), student.outputs(pictures))
     return np.column_stack([shape, pixels])
 
 

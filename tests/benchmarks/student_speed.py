@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from duchenne.analysis.face.backends.fusion import TABLE, FusionBackend
 from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.backends.student import StudentBackend
 from duchenne.analysis.face.backends.student_model import NETWORK, WEIGHTS
@@ -123,7 +124,10 @@ def whole(folder: Path, film: Path, repeats: int) -> list[list[Any]]:
             tracker.track([frame], keep_images=True) for frame in islice(video_frames(film), 40)
         ]
     rows = []
-    for backend in (GeometryBackend(), StudentBackend(str(folder))):
+    backends: list[Any] = [GeometryBackend(), StudentBackend(str(folder))]
+    if (folder / TABLE).is_file():
+        backends.append(FusionBackend(str(folder)))
+    for backend in backends:
         spent = []
         for turn in range(repeats + WARM_UP):
             wall, cpu = time.perf_counter(), time.thread_time()

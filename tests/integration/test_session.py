@@ -131,6 +131,15 @@ def test_action_units_follow_the_truth(run: Run) -> None:
     assert run.agreement.au_correlation["AU04"] > 0.7
 
 
+def test_expressive_valence_orders_what_the_participant_showed(run: Run) -> None:
+    """Plumbing, not validity: the simulated participant smiles at two stimuli and frowns at one."""
+    summary = run.table("summary").set_index("stimulus_id")
+    valence = summary["expr_valence_mean"]
+    assert min(valence["sunset"], valence["balloons"]) > 0.1
+    assert valence["spikes"] < -0.05
+    assert summary["expr_arousal_mean"].isna().all()  # nothing measures it by default
+
+
 def test_the_summary_tells_what_happened(run: Run) -> None:
     summary = run.table("summary").set_index("stimulus_id")
     assert len(summary) == 3

@@ -1,9 +1,9 @@
 """The ``fusion`` backend: shape of the face and pixels together, Action Unit by Action Unit.
 
 Each Action Unit is a weighted sum of what ``geometry`` and ``student`` say, with weights that were fitted
-on faces that neither was trained on, and with a dead zone of its own. What only one of them measures (the
-sides of the mouth) is taken from it. ``fusion.json`` beside the student's weights holds the weights and,
-for each Action Unit, which backend measured it best.
+on faces that neither was trained on, and with a dead zone of its own. What pixels add nothing to, and what
+they do not measure (the sides of the mouth), is taken from ``geometry``. ``fusion.json`` beside the
+student's weights holds the weights and, for each Action Unit, which backend measured it best.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.analysis.face.backends.geometry import GeometryBackend
+from duchenne.analysis.face.backends.pixels import grey_crops
 from duchenne.analysis.face.backends.student import GAZE, POSE, REFERENCE, StudentBackend
-from duchenne.analysis.face.backends.student_model import OWN, SHIPPED, STRANGE
+from duchenne.analysis.face.backends.student_model import OWN, SHIPPED
+from duchenne.analysis.face.geometry.measures import join_measures
 from duchenne.analysis.face.geometry.model import beyond, turned
+from duchenne.analysis.face.geometry.texture import REGIONS, contrast, points_in_crop
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 FORMAT = "duchenne-fusion-1"
 TABLE = "fusion.json"
+HABITUAL, TYPICAL = "habitual", "typical"
+REFERENCES = (OWN, HABITUAL, TYPICAL)
+"""Each has weights of its own: without a neutral phase, pixels tell more of a stranger's face than shape."""
 
 
 class FusionBackend:
@@ -75,15 +81,20 @@ class FusionBackend:
             [self._shape.typical_neutral, self._pixels.typical_neutral]
         )
         self.personal: BoolArray = np.concatenate([self._shape.personal, self._pixels.personal])
-        self._mixes = {kind: _Mix(self.card[kind], self.au_names) for kind in (OWN, STRANGE)}
+        self._mixes = {kind: _Mix(self.card[kind], self.au_names) for kind in REFERENCES}
         self._places = [
             self._pixels.au_names.index(au) if au in self._pixels.au_names else -1
             for au in self.au_names
         ]
 
     def features(self, frames: FaceFrames) -> FloatArray:
-        """Return the features of both backends, side by side."""
-        return np.column_stack([self._shape.features(frames), self._pixels.features(frames)])
+        """Return the features of both backends, side by side; each face is cut out once for both."""
+        rows, crops = grey_crops(frames)
+        fine = np.full((len(frames), len(REGIONS)), np.nan)
+        for i, crop in zip(rows, crops, strict=True):
+            fine[i] = contrast(crop, points_in_crop(frames.landmarks[i]))
+        shape = self._shape.mapped(join_measures(frames, fine, self._shape.model.reference))
+        return np.column_stack([shape, self._pixels.of_crops(frames, rows, crops)])
 
     def intensities(self, features: FloatArray, neutral: FloatArray) -> FloatArray:
         """Return intensities, 0 to 5, in the order of ``au_names``; NaN where features are NaN."""
@@ -93,13 +104,20 @@ class FusionBackend:
         from_pixels = self._pixels.intensities(pixels, pixels_rest)
         away = pixels - pixels_rest
         context = turned(away[:, POSE], away[:, GAZE])
-        mix = self._mixes[OWN if pixels_rest[REFERENCE] < 0.5 else STRANGE]
+        mix = self._mixes[_kind_of(pixels_rest)]
         padded = np.column_stack([from_pixels, np.zeros(len(features))])
         return mix(from_shape, padded[:, self._places], context)
 
 
+def _kind_of(neutral: FloatArray) -> str:
+    """Return which reference a neutral face is; a typical one looks straight ahead."""
+    if neutral[REFERENCE] < 0.5:
+        return OWN
+    return HABITUAL if bool(np.any(neutral[POSE] != 0.0)) else TYPICAL
+
+
 class _Mix:
-    """Weights and dead zones for one kind of reference, in the order of some Action Units."""
+    """Weights and dead zones for one reference, in the order of some Action Units."""
 
     def __init__(self, table: Mapping[str, Any], names: tuple[str, ...]) -> None:
         alone = {"geometry": 1.0, "student": 0.0, "zone": None}

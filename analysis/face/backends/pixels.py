@@ -14,6 +14,8 @@ import numpy as np
 from duchenne.analysis.face.geometry.align import grey_crop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from duchenne.analysis.face.frames import FaceFrames, Image
@@ -65,28 +67,20 @@ def resize_weights(from_px: int, to_px: int) -> NDArray[np.float32]:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def grey_faces(
-    frames: FaceFrames, stored_px: int, input_px: int
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return which frames show a face, and those faces as the network wants them.
+def grey_crops(frames: FaceFrames) -> tuple[list[int], list[Image]]:
+    """Return which frames show a face (landmarks and a picture), and their grey crops of 160 px."""
+    rows, crops = [], []
+    for i in np.flatnonzero(frames.found):
+        image = frames.images[i] if i < len(frames.images) else None
+        if image is not None and bool(np.isfinite(frames.landmarks[i]).all()):
+            rows.append(int(i))
+            crops.append(grey_crop(image, frames.landmarks[i]))
+    return rows, crops
 
-    Returns
-    -------
-    rows : (k,) int
-        Frames with landmarks and a picture.
-    pictures : (k, 1, input_px, input_px) float32
-    """
-    rows = [
-        int(i)
-        for i in np.flatnonzero(frames.found)
-        if i < len(frames.images)
-        and frames.images[i] is not None
-        and bool(np.isfinite(frames.landmarks[i]).all())
-    ]
-    pictures = np.empty((len(rows), 1, input_px, input_px), np.float32)
-    for place, i in enumerate(rows):
-        image = frames.images[i]
-        assert image is not None
-        crop = grey_crop(image, frames.landmarks[i])
+
+def student_inputs(crops: Sequence[Image], stored_px: int, input_px: int) -> NDArray[np.float32]:
+    """Return :func:`student_input` of each crop: (k, 1, input_px, input_px) float32."""
+    pictures = np.empty((len(crops), 1, input_px, input_px), np.float32)
+    for place, crop in enumerate(crops):
         pictures[place, 0] = student_input(crop, stored_px, input_px)
-    return np.array(rows, np.intp), pictures
+    return pictures

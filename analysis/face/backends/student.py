@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.face.backends.pixels import grey_faces
+from duchenne.analysis.face.backends.pixels import grey_crops, student_inputs
 from duchenne.analysis.face.backends.student_model import OWN, STRANGE, read_student
 from duchenne.analysis.face.geometry.measures import POSE_UNIT_DEG
 from duchenne.analysis.face.geometry.model import turned
 from duchenne.analysis.face.landmarks import BLENDSHAPE_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from duchenne.analysis.face.backends.student_model import StudentModel
-    from duchenne.analysis.face.frames import BoolArray, FaceFrames, FloatArray
+    from duchenne.analysis.face.frames import BoolArray, FaceFrames, FloatArray, Image
 
 # The first features: whether the neutral face is a stranger's (0 in every frame), the head's pose, gaze.
 REFERENCE, POSE, GAZE, N_FIRST = 0, slice(1, 4), slice(4, 6), 6
@@ -74,7 +74,10 @@ class StudentBackend:
         first = np.zeros(N_FIRST)
         first[REFERENCE] = 1.0
         self.typical_neutral: FloatArray = np.concatenate([first, self._model.typical])
-        self.personal: BoolArray = np.arange(len(self.feature_names)) > REFERENCE
+        # What the network answers to the median of a recording in which somebody laughs half of the time is
+        # no resting face: without a neutral phase its outputs are compared with a typical one.
+        places = np.arange(len(self.feature_names))
+        self.personal: BoolArray = (places > REFERENCE) & (places < N_FIRST)
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -91,8 +94,14 @@ class StudentBackend:
         DuchenneError
             When the network's file is missing or damaged.
         """
+        return self.of_crops(frames, *grey_crops(frames))
+
+    def of_crops(
+        self, frames: FaceFrames, rows: Sequence[int], crops: Sequence[Image]
+    ) -> FloatArray:
+        """Return :meth:`features` of frames whose faces, those of ``rows``, are cut out already."""
         card = self._model.card
-        rows, pictures = grey_faces(frames, int(card["stored_px"]), int(card["input_px"]))
+        pictures = student_inputs(crops, int(card["stored_px"]), int(card["input_px"]))
         return joined(frames, rows, self._model.outputs(pictures))
 
     def intensities(self, features: FloatArray, neutral: FloatArray) -> FloatArray:
@@ -103,14 +112,14 @@ class StudentBackend:
         return answer(features[:, N_FIRST:], neutral[N_FIRST:], context)
 
 
-def joined(frames: FaceFrames, rows: np.ndarray[Any, Any], outputs: FloatArray) -> FloatArray:
+def joined(frames: FaceFrames, rows: Sequence[int], outputs: FloatArray) -> FloatArray:
     """Return the features of a batch from the network's outputs for some of its frames."""
     n = len(frames)
     found = np.full((n, N_FIRST + outputs.shape[1]), np.nan)
     found[:, REFERENCE] = 0.0
     found[:, POSE] = frames.pose_deg / POSE_UNIT_DEG
     found[:, GAZE] = gaze(frames.blendshapes)
-    found[rows, N_FIRST:] = outputs
+    found[list(rows), N_FIRST:] = outputs
     return found
 
 

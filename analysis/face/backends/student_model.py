@@ -31,7 +31,7 @@ SHIPPED = Path(__file__).parent / "weights"
 ALIGNMENT = "eyes"
 """What :func:`duchenne.analysis.face.geometry.align.grey_crop` makes; other faces the backend cannot give."""
 OWN, STRANGE = "own", "strange"
-"""The person's neutral face is known; it is not (compared with the habitual or a typical face)."""
+"""The person's neutral face is known; it is not, and a typical face stands for it."""
 # Faces that go through the network together: the weights are then read from memory once for all of them.
 TOGETHER = 8
 MAX_INTENSITY = 5.0
@@ -161,6 +161,11 @@ def read_student(folder: Path | None = None) -> StudentModel:
     """
     place = SHIPPED if folder is None else folder
     path = place / CARD
+    if folder is None and not path.is_file():
+        raise DuchenneError(
+            f"{place} holds no student: this copy was made without one. Name your own, student:FOLDER "
+            "(`duchenne models export` writes it)."
+        )
     try:
         card = json.loads(path.read_text("utf-8"))
     except OSError as error:

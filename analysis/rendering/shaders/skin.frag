@@ -76,7 +76,7 @@ Surface eye_surface() {
     float around = atan(dot(out_of, up), dot(out_of, across));
     float r = angle / IRIS_ANGLE;
     float veins = noise(vec2(around * 9.0, angle * 14.0));
-    vec3 white = vec3(0.62, 0.575, 0.54);
+    vec3 white = vec3(0.50, 0.465, 0.44);
     white *= mix(vec3(1), vec3(1, 0.72, 0.66),
                  smoothstep(0.55, 1.1, angle) * 0.6 * veins + 0.15 * smoothstep(0.5, 1.0, angle));
     float fibres = noise(vec2(around * 22.0, r * 2.5)) * 0.6 + noise(vec2(around * 47.0, r * 4.0)) * 0.4;
@@ -95,7 +95,7 @@ Surface mouth_surface() {
     float open = mix(0.45, 0.9, mouth_open);
     deep = smoothstep(6.0, 10.6, rest.z);
     if (part == 5) return Surface(vec3(0.5, 0.2, 0.18), 0.3, 40.0, 1.0, (0.1 + 0.8 * deep) * open, 0.0025);
-    vec3 enamel = vec3(0.78, 0.73, 0.62) * (0.92 + 0.1 * noise(rest.xy * 6.0));
+    vec3 enamel = vec3(0.56, 0.52, 0.44) * (0.92 + 0.1 * noise(rest.xy * 6.0));
     return Surface(enamel, 0.4, 60.0, 0.3, (0.08 + 0.92 * deep * deep) * open, 0.0025);
 }
 

@@ -205,7 +205,7 @@ def test_the_codebook_tells_the_reliability(backend):
 
 
 def test_real_smiles_are_higher_than_the_same_faces_at_rest(shared_folder, backend):
-    """Of persons that training left alone; without calibration."""
+    """Without calibration; the model card says how persons fare that a training left out."""
     from duchenne.analysis.face.decode import image_frame
 
     folder = shared_folder / "media" / "london"
@@ -223,7 +223,7 @@ def test_real_smiles_are_higher_than_the_same_faces_at_rest(shared_folder, backe
     au12 = backend.au_names.index("AU12")
     assert (glad[:, au12] > calm[:, au12]).mean() >= 0.97
     area = np.mean(glad[:, au12][:, None] > calm[:, au12][None, :])
-    assert area >= 0.93
+    assert area >= 0.95
     occurs = calm > np.maximum(backend.resting_threshold, 2)
-    assert occurs.mean() <= 0.02
-    assert occurs.mean(axis=0).max() <= 0.1
+    assert occurs.mean() <= 0.01
+    assert occurs.mean(axis=0).max() <= 0.03

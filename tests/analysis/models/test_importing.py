@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from duchenne.analysis.models.import_checkpoint import imported
-from duchenne.analysis.models.import_rules import EMOFAN
+from duchenne.analysis.models.import_rules import EMOFAN, LAYOUTS
 from duchenne.analysis.models.importing import (
     load_published_emofan,
     matched,
@@ -369,3 +369,36 @@ def test_an_imported_system_is_a_checkpoint_of_this_program(tmp_path: Path) -> N
     assert json.loads(
         json.dumps(read_checkpoint(tmp_path / "h.safetensors")[1]["imported"]["missing"])
     )
+
+
+@pytest.mark.parametrize(
+    ("system", "theirs", "ours"),
+    [
+        (
+            "vit_se",
+            "vit.encoder.layer.3.attention.attention.query.weight",
+            "body.layers.3.attention.q_proj.weight",
+        ),
+        (
+            "vit_se",
+            "vit.encoder.layer.3.attention.output.dense.bias",
+            "body.layers.3.attention.o_proj.bias",
+        ),
+        ("vit_se", "vit.encoder.layer.3.intermediate.dense.bias", "body.layers.3.mlp.fc1.bias"),
+        ("vit_se", "vit.encoder.layer.11.output.dense.weight", "body.layers.11.mlp.fc2.weight"),
+        ("vit_se", "vit.embeddings.cls_token", "body.embeddings.cls_token"),
+        ("vit_se", "vit.layernorm.weight", "body.layernorm.weight"),
+        ("vit_se", "blocks.0.norm2.weight", "body.layers.0.layernorm_after.weight"),
+        (
+            "mae_teacher",
+            "vit.encoder.layer.0.layernorm_before.bias",
+            "encoder.layers.0.layernorm_before.bias",
+        ),
+        ("heatmap_deconv", "deconv_layers.4.running_var", "up.1.1.running_var"),
+        ("heatmap_scc", "deconv_layers.6.weight", "up.4.0.weight"),
+        ("heatmap_scc", "final_layer.bias", "to_maps.bias"),
+    ],
+)
+def test_names_of_others(system: str, theirs: str, ours: str) -> None:
+    assert ours in meta(system).state_dict()
+    assert ours in [layout.ours(theirs) for layout in LAYOUTS[system]]

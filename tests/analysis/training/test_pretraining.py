@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from duchenne.analysis.models.doe import DifferenceOfEmbeddings
+from duchenne.analysis.models.mae_fusion import MaeFusion
 from duchenne.analysis.models.mae_teacher import MaskedAutoencoder, encoder_config, hidden_error
+from duchenne.analysis.models.mobilenet_v3 import MobileNetV3
 from duchenne.analysis.training.checkpoint import load_initial, read_checkpoint
 from duchenne.analysis.training.command import learnt_before, new_task
 from duchenne.analysis.training.loop import BEST, train
@@ -164,6 +167,30 @@ def test_a_student_starts_from_another_with_other_outputs(faces: Faces) -> None:
     ]
     for name in ("body.body.embedder.embedder.convolution.weight", "head.0.weight"):
         torch.testing.assert_close(second.net.state_dict()[name], first.net.state_dict()[name])
+
+
+def test_frozen_parts_come_from_what_was_trained_before(pretrained: Path) -> None:
+    first = {f"net.emotion.{k}": v for k, v in MobileNetV3().state_dict().items()}
+    second = DifferenceOfEmbeddings(3)
+    load_initial(second, first)
+    for name, value in second.encoder.body.state_dict().items():
+        torch.testing.assert_close(value, first[f"net.emotion.{name}"])
+    tensors, _ = read_checkpoint(pretrained / BEST)
+    fusion = MaeFusion(2, n_sound=0, width=16, layers=1, config=encoder_config(32, ENCODER))
+    load_initial(fusion, tensors)
+    assert fusion.encoder is not None
+    for name, value in fusion.encoder.body.state_dict().items():
+        torch.testing.assert_close(value, tensors[f"net.body.vit.{name}"])
+    again = {f"net.{k}": v for k, v in fusion.state_dict().items()}
+    assert load_initial(fusion, again) == [
+        f"{len(again)} of the {len(again)} arrays of weights are taken over"
+    ]
+    images = torch.rand(2, 3, 3, 32, 32)
+    fusion.train()
+    told = fusion.encode(images)
+    torch.testing.assert_close(fusion.encode(images[1]), told[1])
+    assert told.shape == (2, 3, 32)
+    assert not told.requires_grad
 
 
 def test_labels_that_a_system_cannot_learn(faces: Faces) -> None:

@@ -31,7 +31,8 @@ def folder(student, tmp_path):
         "format": FORMAT,
         "student_sha256": card["checkpoint_sha256"],
         "own": own,
-        "strange": {},
+        "habitual": {"AU25": {"geometry": 0.0, "student": 0.5, "zone": ZONE}},
+        "typical": {},
         "best": {"AU12": "geometry", "AU25": "student"},
         "reliability": {au: {"pcc": 0.8} for au in GeometryBackend().au_names},
         "resting_threshold": {"AU12": 3.2},
@@ -47,6 +48,8 @@ def test_both_are_weighted_unit_by_unit(folder, faces):
     features = fusion.features(faces)
     assert features.shape == (3, len(fusion.feature_names)) == (3, len(fusion.typical_neutral))
     n = len(shape.feature_names)
+    np.testing.assert_array_equal(features[:, :n], shape.features(faces))
+    np.testing.assert_array_equal(features[:, n:], pixels.features(faces))
     rest = features[0].copy()
     rest[n + 6 :] = 0.0
     both = dict(zip(fusion.au_names, fusion.intensities(features, rest).T, strict=True))
@@ -63,6 +66,9 @@ def test_both_are_weighted_unit_by_unit(folder, faces):
     np.testing.assert_array_equal(
         strange, shape.intensities(features[:, :n], shape.typical_neutral)
     )
+    usual = np.where(fusion.personal, features[1], fusion.typical_neutral)
+    habitual = dict(zip(fusion.au_names, fusion.intensities(features, usual).T, strict=True))
+    np.testing.assert_allclose(habitual["AU25"][1], 0.5 * theirs["AU25"][1])
     assert fusion.reliability["AU12"] == 0.8
     assert fusion.resting_threshold[fusion.au_names.index("AU12")] == 3.2
 
