@@ -65,6 +65,7 @@ def render_set(
         Without a head model, EGL or a place to write to, and when the folder exists.
     """
     head = read_head(Path(order.head))
+    open_context().release()  # before anything is written, it tells what is missing
     names = (*LABEL_NAMES, EXPRESSION)
     about_order = asdict(order) | {"first": first, "head": Path(order.head).name}
     with PreparedWriter(out, order.px, names, about_order) as writer:
@@ -121,7 +122,6 @@ def _rendered(
         finally:
             renderer.close()
         return
-    open_context().release()  # tells here what is missing
     with _pool(order, min(workers, len(numbers))) as pool:
         waiting: deque[Any] = deque()
         for number in numbers:

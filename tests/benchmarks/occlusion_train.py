@@ -4,9 +4,8 @@
 
 ``--data`` holds the shards of ``au_geometry_render.py`` (grey crops and landmarks of rendered faces).
 ``--london`` holds the Face Research Lab London Set (CC BY 4.0); the first 40 persons (by sorted number) are
-trained on, the others are left for the check. Hands and things are drawn onto the faces; hair, beards,
-glasses and deep folds beside the mouth are drawn too, as what does not count. Needs torch. The last line
-says what was written.
+trained on, the others are left for the check. Hands and things are drawn onto the faces; hair, beards and
+glasses are drawn too, as what does not count. Needs torch. The last line says what was written.
 """
 
 from __future__ import annotations
@@ -28,11 +27,10 @@ from duchenne.analysis.face.surface import OUTLINE
 
 SIDE, INPUT, CELLS = 160, 80, 10
 N_TRAIN_PERSONS, PER_SHARD, BATCH = 40, 7, 48
-LONDON_SHARE, HAND_SHARE, THING_SHARE, FOLD_SHARE = 0.45, 0.40, 0.15, 0.35
+LONDON_SHARE, HAND_SHARE, THING_SHARE = 0.45, 0.40, 0.15
 EYES = ((33, 133), (362, 263))
 JAW = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397)
 LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
-FOLDS = ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432))
 YY, XX = np.mgrid[:SIDE, :SIDE].astype(np.float32)
 
 Face = tuple[np.ndarray, np.ndarray]
@@ -231,27 +229,6 @@ def glasses(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return image * (1 - cover) + rng.uniform(5, 160) * cover
 
 
-def folds(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Draw what laughing leaves beside nose and mouth: deep folds, and the shadow of the cheek above."""
-    strong = int(rng.integers(2))
-    for side, places in enumerate(FOLDS):
-        line = points[list(places)] + rng.normal(0, 1.5, (len(places), 2))
-        line += rng.normal(0, 3, 2)
-        mask = np.zeros((SIDE, SIDE), np.uint8)
-        cv2.polylines(mask, [np.round(line).astype(np.int32)], False, 255, int(rng.integers(1, 4)))
-        depth = rng.uniform(0.2, 0.75) if side == strong else rng.uniform(0, 0.4)
-        sharp = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), rng.uniform(0.6, 1.5))
-        # The shadow lies on one side of the fold only, like the edge of a finger.
-        wide = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), rng.uniform(3, 8))
-        middle = line.mean(axis=0)
-        along = line[-1] - line[0]
-        across = (XX - middle[0]) * along[1] - (YY - middle[1]) * along[0]
-        wide = wide * (across * rng.choice([-1, 1]) > 0)
-        shade = np.maximum(sharp / max(sharp.max(), 1e-6), 0.6 * wide / max(wide.max(), 1e-6))
-        image = image * (1 - depth * cv2.GaussianBlur(shade.astype(np.float32), (0, 0), 0.8))
-    return image
-
-
 def normalised(small: np.ndarray) -> np.ndarray:
     """Return the network's input, as ``occlusion.py`` makes it."""
     light = np.log(np.asarray(small, np.float32) + 12)
@@ -289,8 +266,6 @@ def sample(faces: list[Face], others: list[Face]) -> tuple[np.ndarray, np.ndarra
         image = beard(image, points)
     if not mirrored and rng.random() < 0.2:
         image = glasses(image, points)
-    if rng.random() < FOLD_SHARE:
-        image = folds(image, points)
     mask, chance = np.zeros((SIDE, SIDE), np.float32), rng.random()
     if chance < HAND_SHARE:
         image, mask = hand(image, face)

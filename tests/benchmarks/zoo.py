@@ -17,18 +17,23 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from rich.progress import track
 
+from duchenne.analysis.face.landmarks import BLENDSHAPE_NAMES
+from duchenne.analysis.face.model import create_landmarker, face_model_path
 from duchenne.analysis.training.prepared import read_faces, write_faces
 
 DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
 GENTLE = {"crop": 0.9, "brightness": 0.12, "contrast": 0.12, "colour": 0.05, "noise": 0.012}
 """Variation of pictures that were varied when they were rendered."""
+LEAST_SPREAD = 0.1
+"""Blendshapes that vary less, as five times their score, are dead."""
 ENCODER = {"hidden_size": 256, "num_hidden_layers": 8, "num_attention_heads": 4}
 
 
@@ -109,8 +114,8 @@ SYSTEMS = {
 def ablation(size: str) -> tuple[Plan, ...]:
     """Return the trainings of LibreFace's comparison: student and teacher, with and without pre-training.
 
-    Pre-training sees the people without Action Unit labels: the auto-encoder pictures alone, the student
-    and the teacher after it the kind of picture they show (``expression``), which every lab could label.
+    Pre-training sees the people without Action Unit labels: the auto-encoder pictures alone, then student
+    and teacher the blendshapes that MediaPipe finds in them, which cost nobody a label.
     """
     px, patch = (80, 10) if size == "cpu" else (224, 16)
     encoder = ENCODER | {"patch_size": patch} if size == "cpu" else {"patch_size": patch}
@@ -184,12 +189,40 @@ def parts(train: Path, out: Path, people: int) -> dict[str, Path]:
     return folders
 
 
+def pseudo_labels(source: Path, folder: Path) -> Path:
+    """Write the pictures of a set with five times MediaPipe's blendshapes as labels; return the folder."""
+    if (folder / "labels.tsv").is_file():
+        return folder
+    import cv2
+    import mediapipe as mp
+
+    faces = read_faces(source)
+    finder = create_landmarker(face_model_path(), video=False, max_faces=1)
+    found = np.full((len(faces), len(BLENDSHAPE_NAMES)), np.nan, np.float32)
+    for i, picture in enumerate(track(faces.images, description="blendshapes", total=len(faces))):
+        wide = cv2.copyMakeBorder(np.array(picture), *(40,) * 4, cv2.BORDER_REPLICATE)
+        wide = cv2.resize(wide, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+        result = finder.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=wide))
+        if result.face_blendshapes:
+            found[i] = [5 * category.score for category in result.face_blendshapes[0]]
+    finder.close()
+    moves = np.nanstd(found, axis=0) > LEAST_SPREAD
+    names = tuple(f"blendshape_{n}" for n, m in zip(BLENDSHAPE_NAMES, moves, strict=True) if m)
+    known = np.flatnonzero(np.isfinite(found).all(axis=1))
+    labelled = replace(faces, truth=found[:, moves], names=names)
+    write_faces(folder, labelled.rows(known))
+    return folder
+
+
 def run(plan: Plan, size: str, data: Path, out: Path) -> float:
     """Train; return the hours it took, 0 where it was done already."""
     done = out / plan.name / "finished"
     if done.is_file():
         return 0.0
-    text = yaml.safe_dump(plan.settings(size), sort_keys=False).replace("{runs}", str(out))
+    settings_now = plan.settings(size)
+    if plan.data == "pseudo":
+        settings_now["labels"] = list(read_faces(data).names)
+    text = yaml.safe_dump(settings_now, sort_keys=False).replace("{runs}", str(out))
     settings = out / f"{plan.name}.yaml"
     settings.write_text(text, "utf-8")
     begun = time.monotonic()
@@ -208,7 +241,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--pseudo", type=Path, help="people with labels of another kind")
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(SYSTEMS), default="cpu")
@@ -219,8 +251,9 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     folders = parts(arguments.train, out, arguments.people)
-    folders["pseudo"] = arguments.pseudo or folders["others"]
     is_ablation = arguments.what == "ablation"
+    if is_ablation:
+        folders["pseudo"] = pseudo_labels(folders["others"], out / "data" / "pseudo")
     plans = ablation(arguments.size) if is_ablation else SYSTEMS[arguments.size]
     hours = {}
     for plan in plans:

@@ -34,8 +34,6 @@ def face(script):
     points[list(script.OUTLINE)] = 80 + 60 * np.c_[np.sin(turn), -np.cos(turn)]
     for (a, b), x in zip(script.EYES, (55, 105), strict=True):
         points[[a, b]] = [[x - 12, 60], [x + 12, 60]]
-    for places, x in zip(script.FOLDS, (60, 100), strict=True):
-        points[list(places)] = np.c_[np.linspace(x, x + (x - 80) / 2, 5), np.linspace(85, 120, 5)]
     jaw = np.linspace(0.3, np.pi - 0.3, len(script.JAW))
     points[list(script.JAW)] = 80 + 60 * np.c_[np.cos(jaw), np.sin(jaw)]
     lips = np.linspace(0, 2 * np.pi, len(script.LIPS), endpoint=False)
@@ -75,20 +73,13 @@ def test_what_covers_changes_the_picture_only_where_its_mask_says(script, face, 
             assert np.allclose(drawn[cover == 0], crop[cover == 0])
 
 
-@pytest.mark.parametrize("what", ["hair", "beard", "glasses", "folds"])
+@pytest.mark.parametrize("what", ["hair", "beard", "glasses"])
 def test_what_does_not_count_changes_the_picture(script, face, what):
     crop, points = face
     drawn = getattr(script, what)(crop.copy(), points)
     assert drawn.shape == crop.shape
     assert np.isfinite(drawn).all()
     assert np.abs(drawn - crop).max() > 5
-
-
-def test_folds_darken_beside_the_mouth_only(script, face):
-    crop, points = face
-    drawn = script.folds(crop.copy(), points)
-    assert (drawn <= crop + 1e-3).all()
-    assert np.allclose(drawn[:50], crop[:50], atol=1.0), "the forehead stays as it is"
 
 
 def test_a_sample_is_what_the_network_reads(script, face):
