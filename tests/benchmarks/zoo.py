@@ -1,7 +1,7 @@
 """Train every Action Unit system on the same rendered people and score all of them on the same others.
 
-    duchenne render-faces --head ict_face.npz --identities 600 --out faces/train
-    duchenne render-faces --head ict_face.npz --first 100000 --identities 40 --out faces/test
+    duchenne render-faces --head ict_face.npz --identities 600 --grey --out faces/train
+    duchenne render-faces --head ict_face.npz --first 100000 --identities 40 --grey --out faces/test
     python tests/benchmarks/zoo.py --train faces/train --test faces/test --out runs --size cpu
 
 Settings are written to ``OUT/NAME.yaml``, weights to ``OUT/NAME``; what is there already is not trained
