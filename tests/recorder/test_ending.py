@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pylsl
@@ -17,6 +17,9 @@ from duchenne.recorder.devices import predicate_for
 from duchenne.recorder.ending import Interrupts, journal_state, let_seal
 from duchenne.recorder.processes import Child
 from duchenne.recorder.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEADLINE_S = 30.0
 N_SAMPLES = 2000
