@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,55 @@ _STAGES = {
     "curves": "Curves",
     "report": "Report",
 }
+
+
+_LINES_EVERY_S = 15.0
+
+
+@contextmanager
+def counted(description: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar with the time that remains; a line now and then where there is no terminal.
+
+    Yields
+    ------
+    callable
+        To be told how many are done, of how many, and what they are.
+    """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(description, total=None)
+        begun_s = told_s = time.monotonic()
+        begun_at: int | None = None
+
+        def tell(done: int, total: int, text: str) -> None:
+            nonlocal told_s, begun_at
+            begun_at = done if begun_at is None else begun_at
+            bar.update(task, description=text, completed=done, total=total)
+            now_s, new = time.monotonic(), done - begun_at
+            if not console.is_terminal and new and now_s - told_s > _LINES_EVERY_S:
+                told_s = now_s
+                left_min = (now_s - begun_s) / new * (total - done) / 60
+                line = f"{done} of {total} {text}, {left_min:.0f} min left"
+                print(line, file=sys.stderr, flush=True)
+
+        yield tell
 
 
 @contextmanager

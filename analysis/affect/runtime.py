@@ -6,21 +6,20 @@ Runtime, or where the network cannot be written, PyTorch runs it.
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from duchenne.analysis.models.exporting import quiet_exporters
 from duchenne.analysis.provenance import sha256_of
 from duchenne.stimuli.checked_media import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -57,7 +56,7 @@ def faster(module: nn.Module, checkpoint: Path, px: int) -> Callable[[Tensor], T
 
 
 def _write(module: nn.Module, px: int, path: Path) -> None:
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet_exporters():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
@@ -92,14 +91,3 @@ def _session(path: Path) -> Callable[[Tensor], Tensor]:
         return torch.from_numpy(session.run(None, {"images": given})[0])
 
     return run
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks to itself."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)

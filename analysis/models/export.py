@@ -9,10 +9,8 @@ them stay as they are. The weights in half precision are there to train on from.
 from __future__ import annotations
 
 import hashlib
-import logging
 import tempfile
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +26,7 @@ from duchenne.analysis.face.backends.student_model import (
     NETWORK,
     WEIGHTS,
 )
+from duchenne.analysis.models.exporting import quiet_exporters
 from duchenne.analysis.models.registry import model_entry
 from duchenne.analysis.tables import write_json
 from duchenne.analysis.training.augment import normalised, plain_batch
@@ -38,8 +37,6 @@ from duchenne.analysis.training.systems import build
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -202,7 +199,7 @@ def _network(
 def _write_float(source: _Source, path: Path) -> None:
     """Write a network as ONNX; batches may be of any size."""
     sizes = {"grey": {0: "faces"}, "intensity": {0: "faces"}}
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet_exporters():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             source.grey_net,
@@ -235,7 +232,7 @@ def _quantise(plain: Path, path: Path, pictures: NDArray[np.float32]) -> None:
             return None if picture is None else {"grey": picture[None]}
 
     prepared = plain.with_name("prepared.onnx")
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet_exporters():
         warnings.simplefilter("ignore")
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantize_static(
@@ -339,14 +336,3 @@ def _rounded(value: float) -> float | None:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' remarks to themselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)

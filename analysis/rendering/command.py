@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EPILOG = "Example: duchenne render-faces --head ICT-FaceKit/FaceXModel --identities 600 --out faces"
-_LINES_EVERY_S = 15.0
 
 
 def render_faces(
@@ -65,40 +64,13 @@ def render_faces(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int, int], None]]:
-    """Show a bar with the time that remains; a line now and then where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from duchenne.analysis.command_progress import counted
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("people", total=None)
-        begun_s = told_s = time.monotonic()
-        begun_at: int | None = None
+    begun_s = time.monotonic()
+    with counted("people") as told:
 
         def tell(done: int, total: int, n_pictures: int) -> None:
-            nonlocal told_s, begun_at
-            begun_at = done - 1 if begun_at is None else begun_at
-            now_s = time.monotonic()
-            rate_hz = n_pictures / (now_s - begun_s)
-            text = f"people, {rate_hz:.1f} pictures/s"
-            bar.update(task, description=text, completed=done, total=total)
-            if not console.is_terminal and now_s - told_s > _LINES_EVERY_S:
-                told_s = now_s
-                left_min = (now_s - begun_s) / (done - begun_at) * (total - done) / 60
-                typer.echo(f"{done} of {total} {text}, {left_min:.0f} min left", err=True)
+            rate_hz = n_pictures / (time.monotonic() - begun_s)
+            told(done, total, f"people, {rate_hz:.1f} pictures/s")
 
         yield tell

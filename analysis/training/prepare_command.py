@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from duchenne.analysis.training.prepare import Outcome
 
 EPILOG = "Example: duchenne prepare disfa DISFA --out disfa-a2 --align A2 --every 5"
-_LINES_EVERY_S = 15.0
 _NOTES_SHOWN = 10
 _WIDTH_WITHOUT_TERMINAL = 120
 
@@ -98,41 +96,13 @@ def _list() -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Outcome, int], None]]:
-    """Show a bar with the time that remains; a line now and then where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from duchenne.analysis.command_progress import counted
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("reading the labels", total=None)
-        begun_s = told_s = time.monotonic()
-        begun_at: int | None = None
+    with counted("reading the labels") as told:
 
         def tell(outcome: Outcome, total: int) -> None:
-            nonlocal told_s, begun_at
-            begun_at = outcome.done if begun_at is None else begun_at
             lost = outcome.without_face + outcome.unreadable
             text = "faces" if not lost else f"faces ({lost} left out)"
-            bar.update(task, description=text, completed=outcome.done, total=total)
-            now_s = time.monotonic()
-            new = outcome.done - begun_at
-            if not console.is_terminal and new and now_s - told_s > _LINES_EVERY_S:
-                told_s = now_s
-                left_min = (now_s - begun_s) / new * (total - outcome.done) / 60
-                typer.echo(f"{outcome.done} of {total} {text}, {left_min:.0f} min left", err=True)
+            told(outcome.done, total, text)
 
         yield tell

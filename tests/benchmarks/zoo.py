@@ -117,7 +117,7 @@ def ablation(size: str) -> tuple[Plan, ...]:
     Pre-training sees the people without Action Unit labels: the auto-encoder pictures alone, then student
     and teacher the blendshapes that MediaPipe finds in them, which cost nobody a label.
     """
-    px, patch = (80, 10) if size == "cpu" else (224, 16)
+    px, patch = (96, 12) if size == "cpu" else (224, 16)
     encoder = ENCODER | {"patch_size": patch} if size == "cpu" else {"patch_size": patch}
     net = {"model_settings": {"encoder": encoder}}
     slow = {"learning_rate": 3e-4, "weight_decay": 0.05}
