@@ -19,8 +19,6 @@ _STAGES = {
     "curves": "Curves",
     "report": "Report",
 }
-
-
 _LINES_EVERY_S = 15.0
 
 
