@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,18 +79,16 @@ def reached_by_light(
     """
     name = hashlib.sha256(np.ascontiguousarray(vertices).tobytes()).hexdigest()[:16]
     path = cache_folder() / f"head-light-{name}.npy"
-    try:
+    with suppress(OSError, ValueError, EOFError):  # none kept, or one that is cut: made anew
         kept = np.load(path)
         if kept.shape == (len(vertices),):
             return np.asarray(kept, np.float32)
-    except (OSError, ValueError):
-        pass
     reached = _measured(context, depth_program, depth_mesh, vertices, normals)
-    try:
+    with suppress(OSError):  # without the file, the next run takes some seconds longer
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, reached)
-    except OSError:
-        pass
+        whole = path.with_name(f"{path.stem}.{os.getpid()}.npy")
+        np.save(whole, reached)
+        whole.replace(path)
     return reached
 
 
