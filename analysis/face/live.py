@@ -15,7 +15,7 @@ from duchenne.analysis.face.live_frames import SIMULATED, SourceFeed, StreamFeed
 from duchenne.analysis.face.live_measure import LiveMeter
 from duchenne.analysis.face.live_neutral import LiveNeutral, NeutralFrom
 from duchenne.analysis.face.live_streams import affect_description, affect_row, au_description
-from duchenne.recorder.sources.base import MAX_BUFFERED_S, SourceOptions
+from duchenne.recorder.sources.base import MAX_BUFFERED_S, SourceOptions, opened
 from duchenne.recorder.sources.listener import MarkerListener
 from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.video_packets import make_decoder
@@ -114,9 +114,7 @@ class LiveActionUnits:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream of intensities; known once the camera is open."""
-        if self._info is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        return self._info
+        return opened(self._info)
 
     @property
     def result(self) -> str:
@@ -187,10 +185,9 @@ class LiveActionUnits:
         DuchenneError
             Where the camera stops delivering.
         """
-        if self._feed is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        feeding = _Feeding(self._feed, self._room)
-        decoder = make_decoder(self._feed.codec)
+        feed = opened(self._feed)
+        feeding = _Feeding(feed, self._room)
+        decoder = make_decoder(feed.codec)
         feeding.start()
         try:
             while not stop.is_set():

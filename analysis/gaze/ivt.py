@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from duchenne.analysis.gaze.labels import Label
-from duchenne.analysis.gaze.signal import fill_runs, gap_starts, runs, sampling_rate_hz
+from duchenne.analysis.gaze.signal import gap_starts, runs, sampling_rate_hz
+from duchenne.analysis.gaze.trace import (
+    Oscillation,
+    Trace,
+    drop_short_fixations,
+    mark_oscillation,
+    one_saccade,
+)
 from duchenne.analysis.gaze.velocity import (
     DETECTION_WINDOW_S,
     noise_speed,
@@ -26,6 +33,8 @@ TROUGH = 0.2
 """The first trough of the speed below this share of the peak ends a saccade."""
 PSO_REST_S = 0.010
 """Slower than the edge for longer than this, and the oscillation is over."""
+PSO_OWN_SHARE = 0.5
+"""At least half as fast as the saccade before: a saccade of its own."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +78,6 @@ class IvtSettings:
 
 
 DEFAULT = IvtSettings()
-
-
-@dataclass(frozen=True)
-class _Trace:
-    """Speed with the thresholds that hold at each sample; lost samples have speed 0."""
-
-    speed: Floats
-    valid: NDArray[np.bool_]
-    peak: Floats
-    edge: Floats
-    rate_hz: float
-
-    def samples(self, duration_s: float) -> int:
-        return max(1, round(duration_s * self.rate_hz))
 
 
 def detect_ivt(
@@ -143,78 +138,36 @@ def _label_even(x: Floats, y: Floats, rate_hz: float, settings: IvtSettings) -> 
         settings.peak_noise * noise, settings.peak_floor_deg_s, settings.peak_ceiling_deg_s
     )
     edge = np.minimum(np.maximum(settings.edge_noise * noise, settings.edge_floor_deg_s), peak)
-    trace = _Trace(np.where(valid, speed, 0.0), valid, peak, edge, rate_hz)
+    trace = Trace(np.where(valid, speed, 0.0), valid, peak, edge, rate_hz)
     labels[valid] = Label.FIXATION
     _mark_saccades(labels, trace, settings)
-    _drop_short_fixations(labels, trace, settings)
+    drop_short_fixations(
+        labels, trace,
+        least_s=settings.fixation_min_s, least_cut_s=settings.cut_fixation_min_s,
+    )  # fmt: skip
     return labels
 
 
-def _mark_saccades(labels: Labels, trace: _Trace, settings: IvtSettings) -> None:
+def _mark_saccades(labels: Labels, trace: Trace, settings: IvtSettings) -> None:
     """Write saccades and their oscillations into ``labels``."""
     starts, stops = runs((trace.speed > trace.edge) & trace.valid)
     above = np.concatenate(([0], np.cumsum(trace.speed > trace.peak)))
     moving = above[stops] > above[starts]
     shortest = max(1, int(settings.saccade_min_s * trace.rate_hz))
+    oscillation = Oscillation(settings.pso_max_s, settings.pso_min_s, PSO_REST_S, PSO_OWN_SHARE)
+    with_pso = trace.rate_hz >= settings.pso_min_hz
     done = 0
     for first, last in zip(starts[moving].tolist(), stops[moving].tolist(), strict=True):
         begin = max(first, done)
         while begin < last:
-            onset, offset, top = _one_saccade(trace, begin, last, settings.edge_share)
+            onset, offset, top = one_saccade(
+                trace, begin, last, edge_share=settings.edge_share, trough=TROUGH
+            )
             if top <= trace.peak[onset]:
                 break
             if offset - onset >= shortest:
                 too_fast = top > settings.speed_max_deg_s
                 labels[onset:offset] = Label.UNDEFINED if too_fast else Label.SACCADE
-            begin = done = _mark_pso(labels, trace, offset, top, settings)
-
-
-def _one_saccade(trace: _Trace, first: int, last: int, edge_share: float) -> tuple[int, int, float]:
-    """Return onset, offset (exclusive) and peak speed of the saccade that leads a moving run."""
-    piece = trace.speed[first:last]
-    summit = int(np.argmax(piece))
-    top = float(piece[summit])
-    level = max(float(trace.edge[first]), edge_share * top)
-    slow = np.flatnonzero(piece[:summit] < level)
-    onset = int(slow[-1]) + 1 if slow.size else 0
-    after = piece[summit:]
-    slow = np.flatnonzero(after < level)
-    end = int(slow[0]) if slow.size else after.size
-    # The first trough below a fifth of the peak ends it: what rises again is oscillation.
-    rises = np.flatnonzero((np.diff(after[:end]) > 0) & (after[: max(end - 1, 0)] < TROUGH * top))
-    if rises.size:
-        end = int(rises[0]) + 1
-    return first + onset, first + summit + max(1, end), top
-
-
-def _mark_pso(labels: Labels, trace: _Trace, offset: int, top: float, settings: IvtSettings) -> int:
-    """Write the oscillation that follows a saccade, if any; return where the next search begins."""
-    reach = min(trace.speed.size, offset + trace.samples(settings.pso_max_s))
-    if trace.rate_hz < settings.pso_min_hz or offset >= reach:
-        return offset
-    piece = trace.speed[offset:reach]
-    moving = piece > trace.edge[offset:reach]
-    # A saccade of its own: at least half as fast as the one before, and above the peak threshold.
-    own = np.flatnonzero(piece > np.maximum(trace.peak[offset:reach], 0.5 * top))
-    if own.size:
-        moving[own[0] :] = False
-    end = 0
-    for start, stop in zip(*(edges.tolist() for edges in runs(moving)), strict=True):
-        if start - end > trace.samples(PSO_REST_S):
-            break
-        end = stop
-    if end >= max(2, trace.samples(settings.pso_min_s)):
-        labels[offset : offset + end] = Label.PSO
-        return offset + end
-    return offset
-
-
-def _drop_short_fixations(labels: Labels, trace: _Trace, settings: IvtSettings) -> None:
-    starts, stops = runs(labels == Label.FIXATION)
-    seen = np.concatenate(([True], trace.valid, [True]))
-    cut = ~(seen[starts] & seen[stops + 1])
-    shortest = np.where(
-        cut, trace.samples(settings.cut_fixation_min_s), trace.samples(settings.fixation_min_s)
-    )
-    short = stops - starts < shortest
-    labels[fill_runs(starts[short], stops[short], labels.size)] = Label.NONE
+            begin = done = offset
+            if with_pso:
+                begin = done = mark_oscillation(labels, trace, offset, top, oscillation)

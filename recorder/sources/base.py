@@ -8,7 +8,7 @@ so that a stuck device driver takes nothing else down.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import pylsl
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +26,22 @@ NEVER_HEARD_S = 300.0
 """A source that is to stop unheard waits so long for its first listener."""
 MAX_BUFFERED_S = 360
 """Seconds that an outlet keeps for a consumer that is stalled."""
+
+
+_T = TypeVar("_T")
+
+
+def opened(made: _T | None) -> _T:
+    """Return what the source made when it was opened.
+
+    Raises
+    ------
+    RuntimeError
+        Where it was not opened: `made` is still None.
+    """
+    if made is None:
+        raise RuntimeError("the source is not open: use it in a with statement")
+    return made
 
 
 class SourceOptions(BaseModel):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pylsl
 
+from duchenne.recorder.sources.base import opened
 from duchenne.recorder.sources.camera_encode import make_encoder
 from duchenne.recorder.sources.camera_grabber import differences, summary_of
 from duchenne.recorder.sources.camera_live import LiveCamera
@@ -81,9 +82,7 @@ class Camera:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream; known once the camera is open."""
-        if self._info is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        return self._info
+        return opened(self._info)
 
     @property
     def result(self) -> str:
@@ -140,8 +139,7 @@ class Camera:
             self._play(self._replay, outlet, stop)
 
     def _play(self, film: Film | ImageFolder, outlet: Outlet, stop: threading.Event) -> None:
-        if self._encoder is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
+        encoder = opened(self._encoder)
         start_s = pylsl.local_clock()
         for number, (loop, offset_s, frame) in enumerate(_passes(film, loop=self._options.loop)):
             due_s = start_s + offset_s + frame.time_s
@@ -150,7 +148,7 @@ class Camera:
                 if stop.is_set():
                     return
                 continue
-            picture = base64.b64encode(self._encoder.encode(frame.picture))
+            picture = base64.b64encode(encoder.encode(frame.picture))
             if stop.wait(max(due_s - pylsl.local_clock(), 0.0)):
                 return
             outlet.push_chunk([picture], [due_s])

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from duchenne.protocols.displays.environment import psychopy_environment
 from duchenne.protocols.displays.virtual import has_display
-from duchenne.recorder.sources.base import SourceOptions
+from duchenne.recorder.sources.base import SourceOptions, opened
 from duchenne.recorder.sources.iohub_samples import Layout, layout_of, message_text, samples_of
 from duchenne.recorder.sources.listener import MarkerListener, tell_connected
 from duchenne.recorder.sources.notices import notice
@@ -126,9 +126,7 @@ class IoHub:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the Gaze stream; known once the tracker delivers."""
-        if self._info is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        return self._info
+        return opened(self._info)
 
     @property
     def result(self) -> str:
@@ -185,8 +183,7 @@ class IoHub:
         DuchenneError
             The tracker stops delivering.
         """
-        if self._layout is None or self._clock is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
+        layout = opened(self._layout)
         seen_s = time.monotonic()
         next_clock_s = seen_s + CLOCK_INTERVAL_S
         while not stop.is_set():
@@ -194,7 +191,7 @@ class IoHub:
             now_s = time.monotonic()
             if samples:
                 seen_s = now_s
-                rows = np.array([self._layout.row(sample) for sample in samples], dtype=np.float64)
+                rows = np.array([layout.row(sample) for sample in samples], dtype=np.float64)
                 outlet.push_chunk(rows, [self._stamp_s(sample["time"]) for sample in samples])
                 self._n += len(samples)
             elif now_s - seen_s > SILENCE_S:
@@ -283,10 +280,8 @@ class IoHub:
         return samples_of(self._tracker.getEvents(asType="dict") or ())
 
     def _stamp_s(self, iohub_time_s: float) -> float:
-        if self._clock is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
         stamp_s = max(
-            self._clock.to_lsl_s(float(iohub_time_s)), self._last_stamp_s + SMALLEST_STEP_S
+            opened(self._clock).to_lsl_s(float(iohub_time_s)), self._last_stamp_s + SMALLEST_STEP_S
         )
         self._last_stamp_s = stamp_s
         return stamp_s

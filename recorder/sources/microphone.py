@@ -10,7 +10,7 @@ import numpy as np
 import pylsl
 from pydantic import Field
 
-from duchenne.recorder.sources.base import SourceOptions
+from duchenne.recorder.sources.base import SourceOptions, opened
 from duchenne.recorder.sources.device_clock import DeviceClock
 from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.sound import (
@@ -227,8 +227,7 @@ class Microphone:
         DuchenneError
             Where the device stops delivering.
         """
-        if self._stream is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
+        opened(self._stream)
         self._start()
         heard_s = pylsl.local_clock()
         while not stop.is_set():

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from duchenne.recorder.convert import XDF_ENDINGS, convert
 from duchenne.recorder.recording import Recording
-from duchenne.recorder.sources.base import MAX_BUFFERED_S, SourceOptions
+from duchenne.recorder.sources.base import MAX_BUFFERED_S, SourceOptions, opened
 from duchenne.recorder.sources.replay_plan import (
     Due,
     Part,
@@ -101,9 +101,7 @@ class Replay:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the stream, or of the first of all; known once the file is open."""
-        if not self._infos:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        return self._infos[0]
+        return opened(next(iter(self._infos), None))
 
     @property
     def result(self) -> str:

@@ -10,7 +10,7 @@ import pylsl
 from pydantic import Field
 
 from duchenne.protocols.gaze_feed import CONTROL
-from duchenne.recorder.sources.base import SourceOptions
+from duchenne.recorder.sources.base import SourceOptions, opened
 from duchenne.recorder.sources.gaze_plan import GazePlan
 from duchenne.recorder.sources.gaze_signal import EyeTrackerSignal
 from duchenne.recorder.sources.listener import MarkerListener, tell_connected
@@ -167,9 +167,8 @@ class SimulatedEyeTracker:
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push samples until `stop` is set."""
-        if self._participant is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        options, screen = self._options, self._participant.screen
+        participant = opened(self._participant)
+        options, screen = self._options, participant.screen
         start_s = pylsl.local_clock()
         signal = self._signal = EyeTrackerSignal(
             start_s,
@@ -180,8 +179,8 @@ class SimulatedEyeTracker:
             clock_drift_ppm=options.clock_drift_ppm,
         )
         signal.error_deg = options.calibration_error_deg
-        plan = self._plan = GazePlan(self._participant, start_s, blinking=options.blinks)
-        pupil = PupilPlan(self._participant)
+        plan = self._plan = GazePlan(participant, start_s, blinking=options.blinks)
+        pupil = PupilPlan(participant)
         most = math.ceil(LONGEST_CHUNK_S * options.rate_hz)
         while not stop.is_set():
             used_s = start_s + self._n / options.rate_hz

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pylsl
 from pydantic import Field
 
+from duchenne.recorder.sources.base import opened
 from duchenne.recorder.sources.clips import (
     FRAME_RATE_HZ,
     VALUE_NAMES,
@@ -129,9 +130,7 @@ class SimulatedFaceCamera:
 
     def run(self, outlet: Outlet, stop: threading.Event) -> None:
         """Push frames until `stop` is set."""
-        if self._participant is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        script = FaceScript(self._participant, self._values)
+        script = FaceScript(opened(self._participant), self._values)
         start_s = pylsl.local_clock()
         while not stop.is_set():
             due_s = start_s + self._n / FRAME_RATE_HZ

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from duchenne.protocols.gaze_feed import CONTROL
-from duchenne.recorder.sources.base import SourceOptions
+from duchenne.recorder.sources.base import SourceOptions, opened
 from duchenne.recorder.sources.notices import notice
 from duchenne.recorder.sources.paired_clocks import ClockMap, read_pair
 from duchenne.recorder.sources.tobii_commands import TobiiCommands
@@ -154,9 +154,7 @@ class Tobii:
     @property
     def info(self) -> pylsl.StreamInfo:
         """Description of the Gaze stream; known once the tracker is open."""
-        if self._info is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        return self._info
+        return opened(self._info)
 
     @property
     def result(self) -> str:
@@ -222,8 +220,7 @@ class Tobii:
             The licence does not allow gaze data, or the tracker has gone for longer than
             ``reconnect_s``.
         """
-        if self._info is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
+        opened(self._info)
         self._subscriptions = Subscriptions(self._sdk, self._tracker, self._inbox)
         self._join = OpennessJoin(expected=self._subscriptions.open())
         self._last_gaze_s = time.monotonic()
@@ -333,9 +330,7 @@ class Tobii:
             outlet.push_chunk(np.array(rows, dtype=np.float64), stamps)
 
     def _stamp_s(self, system_s: float) -> float:
-        if self._clock is None:
-            raise RuntimeError("the source is not open: use it in a with statement")
-        stamp_s = self._clock.to_lsl_s(system_s)
+        stamp_s = opened(self._clock).to_lsl_s(system_s)
         if stamp_s <= self._last_stamp_s:
             stamp_s = self._last_stamp_s + SMALLEST_STEP_S
             self._n_moved += 1

@@ -13,10 +13,16 @@ from duchenne.analysis.gaze.detectors.pursuit import DEFAULT as DEFAULT_PURSUIT
 from duchenne.analysis.gaze.detectors.pursuit import PursuitSettings, mark_pursuit
 from duchenne.analysis.gaze.labels import Label
 from duchenne.analysis.gaze.signal import (
-    fill_runs,
     gap_starts,
     runs,
     sampling_rate_hz,
+)
+from duchenne.analysis.gaze.trace import (
+    Oscillation,
+    Trace,
+    drop_short_fixations,
+    mark_oscillation,
+    one_saccade,
 )
 from duchenne.analysis.gaze.velocity import (
     DETECTION_WINDOW_S,
@@ -97,20 +103,6 @@ class AdaptiveSettings:
 
 
 DEFAULT = AdaptiveSettings()
-
-
-@dataclass(frozen=True)
-class _Trace:
-    """Speed with the thresholds that hold at each sample; lost samples have speed 0."""
-
-    speed: Floats
-    valid: NDArray[np.bool_]
-    peak: Floats
-    edge: Floats
-    rate_hz: float
-
-    def samples(self, duration_s: float) -> int:
-        return max(1, round(duration_s * self.rate_hz))
 
 
 def detect_adaptive(
@@ -236,15 +228,18 @@ def _label_even(
         settings.peak_ceiling_deg_s,
     )
     edge = np.minimum(np.maximum(settings.edge_noise * noise, settings.edge_floor_deg_s), peak)
-    trace = _Trace(np.where(valid, speed, 0.0), valid, peak, edge, rate_hz)
+    trace = Trace(np.where(valid, speed, 0.0), valid, peak, edge, rate_hz)
     labels[valid] = Label.FIXATION
     _mark_saccades(labels, trace, settings, with_pso=true_rate_hz >= settings.pso_min_hz)
-    _drop_short_fixations(labels, trace, settings)
+    drop_short_fixations(
+        labels, trace,
+        least_s=settings.fixation_min_s, least_cut_s=settings.cut_fixation_min_s,
+    )  # fmt: skip
     return labels
 
 
 def _mark_saccades(
-    labels: Labels, trace: _Trace, settings: AdaptiveSettings, *, with_pso: bool
+    labels: Labels, trace: Trace, settings: AdaptiveSettings, *, with_pso: bool
 ) -> None:
     """Write saccades and their oscillations into ``labels``."""
     starts, stops = runs((trace.speed > trace.edge) & trace.valid)
@@ -252,12 +247,17 @@ def _mark_saccades(
     moving = above[stops] > above[starts]
     shortest = max(1, int(settings.saccade_min_s * trace.rate_hz))
     refractory = trace.samples(settings.refractory_s)
+    oscillation = Oscillation(
+        settings.pso_max_s, settings.pso_min_s, settings.pso_rest_s, settings.refractory_share
+    )
     pso_least = max(2, trace.samples(settings.pso_min_s))
     done, last_end, last_top = 0, -refractory, 0.0
     for first, last in zip(starts[moving].tolist(), stops[moving].tolist(), strict=True):
         begin = max(first, done)
         while begin < last:
-            onset, offset, top = _one_saccade(trace, begin, last, settings)
+            onset, offset, top = one_saccade(
+                trace, begin, last, edge_share=settings.edge_share, trough=settings.trough
+            )
             if top <= trace.peak[onset]:
                 break
             begin = done = offset
@@ -271,7 +271,7 @@ def _mark_saccades(
                 labels[onset:offset] = Label.UNDEFINED if too_fast else Label.SACCADE
                 last_end, last_top = offset, top
             if with_pso:
-                begin = done = _mark_pso(labels, trace, offset, top, settings)
+                begin = done = mark_oscillation(labels, trace, offset, top, oscillation)
 
 
 def _goes_on(labels: Labels, last_end: int, piece: slice, least: int) -> bool:
@@ -279,61 +279,3 @@ def _goes_on(labels: Labels, last_end: int, piece: slice, least: int) -> bool:
     if piece.start == last_end:
         return bool(piece.stop - piece.start >= least)
     return bool((labels[last_end : piece.start] == Label.PSO).all())
-
-
-def _one_saccade(
-    trace: _Trace, first: int, last: int, settings: AdaptiveSettings
-) -> tuple[int, int, float]:
-    """Return onset, offset (exclusive) and peak speed of the saccade that leads a moving run."""
-    piece = trace.speed[first:last]
-    summit = int(np.argmax(piece))
-    top = float(piece[summit])
-    level = max(float(trace.edge[first]), settings.edge_share * top)
-    slow = np.flatnonzero(piece[:summit] < level)
-    onset = int(slow[-1]) + 1 if slow.size else 0
-    after = piece[summit:]
-    slow = np.flatnonzero(after < level)
-    end = int(slow[0]) if slow.size else after.size
-    # What rises again from a deep trough is oscillation.
-    deep = after[: max(end - 1, 0)] < settings.trough * top
-    rises = np.flatnonzero((np.diff(after[:end]) > 0) & deep)
-    if rises.size:
-        end = int(rises[0]) + 1
-    return first + onset, first + summit + max(1, end), top
-
-
-def _mark_pso(
-    labels: Labels, trace: _Trace, offset: int, top: float, settings: AdaptiveSettings
-) -> int:
-    """Write the oscillation that follows a saccade, if any; return where the next search begins."""
-    reach = min(trace.speed.size, offset + trace.samples(settings.pso_max_s))
-    if offset >= reach:
-        return offset
-    piece = trace.speed[offset:reach]
-    moving = piece > trace.edge[offset:reach]
-    # Faster than the refractory time allows an oscillation to be: a saccade of its own.
-    own = np.flatnonzero(
-        piece > np.maximum(trace.peak[offset:reach], settings.refractory_share * top)
-    )
-    if own.size:
-        moving[own[0] :] = False
-    end = 0
-    for start, stop in zip(*(edges.tolist() for edges in runs(moving)), strict=True):
-        if start - end > trace.samples(settings.pso_rest_s):
-            break
-        end = stop
-    if end >= max(2, trace.samples(settings.pso_min_s)):
-        labels[offset : offset + end] = Label.PSO
-        return offset + end
-    return offset
-
-
-def _drop_short_fixations(labels: Labels, trace: _Trace, settings: AdaptiveSettings) -> None:
-    starts, stops = runs(labels == Label.FIXATION)
-    seen = np.concatenate(([True], trace.valid, [True]))
-    cut = ~(seen[starts] & seen[stops + 1])
-    shortest = np.where(
-        cut, trace.samples(settings.cut_fixation_min_s), trace.samples(settings.fixation_min_s)
-    )
-    short = stops - starts < shortest
-    labels[fill_runs(starts[short], stops[short], labels.size)] = Label.NONE
