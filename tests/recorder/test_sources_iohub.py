@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,10 +177,8 @@ def test_the_mouse_is_streamed_and_hears_markers(unique_name: str) -> None:
             display.close()
         finally:
             process.terminate()
-            begun = time.monotonic()
             out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, err
-    assert time.monotonic() - begun < 10
     assert out.splitlines()[-1].endswith("samples of Gaze from mouse, 1 messages sent")
     assert (info.type, info.nominal_srate_hz) == ("Gaze", 100.0)
     assert [c.label for c in info.channels][:4] == ["left_x", "left_y", "right_x", "right_y"]
