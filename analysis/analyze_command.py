@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND, with_known_file
+from duchenne.analysis.face.backends.files import with_whole_path
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
 from duchenne.analysis.gaze import cli as gaze_cli
 from duchenne.analysis.privacy.encrypt_command import KeyToRead, use_key, warn_of_retention
@@ -145,7 +146,7 @@ def analyze(
     if check:
         _check(target, out, aois, workers, scheduler)
         return
-    options: dict[str, Any] = {"au_backend": au_backend, "aois": aois, "eye": eye}
+    options: dict[str, Any] = {"au_backend": with_whole_path(au_backend), "aois": aois, "eye": eye}
     options["affect_backend"] = with_known_file(affect_backend)
     if target.is_dir():
         from duchenne.analysis.study import analyze_study  # noqa: PLC0415

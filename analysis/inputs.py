@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from duchenne import __version__
 from duchenne.analysis.affect.registry import affect_hash
+from duchenne.analysis.face.backends.files import backend_hash, without_folder
 from duchenne.analysis.privacy.identity import session_digest
 from duchenne.analysis.provenance import PACKAGES, package_version, sha256_of
 
@@ -96,7 +97,7 @@ def inputs_of(
     measured_from = {
         "schema": SCHEMA,
         "session": digest,
-        "settings": settings.to_dict(),
+        "settings": settings.to_dict() | {"au_backend": without_folder(settings.au_backend)},
         "software": _software(),
         "backend": backend_hash(settings.au_backend),
         "affect": affect_hash(settings.affect_backend),
@@ -110,26 +111,6 @@ def inputs_of(
     told: dict[str, Any] = {"rules": exclusions.model_dump(mode="json")}
     told |= {"sha256": exclusions.sha256} if lock is None else lock.to_dict()
     return SessionInputs(digest, measurement, summary, settings.to_dict(), told, windows, files)
-
-
-@cache
-def backend_hash(name: str) -> str:
-    """Return the hash of a backend's own files: its module's folder of models, or the file it reads."""
-    plain, _, file = name.partition(":")
-    if file:
-        path = Path(file)
-        return sha256_of(path) if path.is_file() else ""
-    from duchenne.analysis.face.backends.registry import GROUP  # noqa: PLC0415
-
-    return _hash({"backend": plain, "models": _model_hashes(), "group": GROUP})
-
-
-@cache
-def _model_hashes() -> dict[str, str]:
-    from duchenne.analysis.face import backends  # noqa: PLC0415
-
-    folder = Path(str(backends.__file__)).parent
-    return {path.name: sha256_of(path) for path in sorted(folder.glob("*.json"))}
 
 
 @cache

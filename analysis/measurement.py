@@ -21,6 +21,7 @@ from duchenne.analysis.align import (
 )
 from duchenne.analysis.crossmodal.session import CrossModal, crossmodal_features, session_crossmodal
 from duchenne.analysis.event_table import event_table
+from duchenne.analysis.face.backends.files import without_folder
 from duchenne.analysis.gaze.events import DEFAULT_DETECTOR
 from duchenne.analysis.latencies import unknown_latencies
 from duchenne.analysis.lids import LidEvidence
@@ -217,7 +218,7 @@ def measure_session(
         crossmodal=cross,
     )
     configuration = {
-        "au_backend": settings.au_backend,
+        "au_backend": without_folder(settings.au_backend),
         "affect_backend": settings.affect_backend.partition(":")[0],
         "neutral_intervals_s": [
             [round(start, 6), round(stop, 6)] for start, stop in neutral_intervals(spans)

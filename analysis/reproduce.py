@@ -211,6 +211,11 @@ def _settings(about: dict[str, Any], aois: str | None) -> AnalysisSettings:
         raise UsageError(
             f"The results were made with the affect model {affect.file}: give the command in its folder."
         )
+    backend = str(given.get("au_backend") or "")
+    if (file := backend.partition(":")[2]) and not Path(file).exists():
+        raise UsageError(
+            f"The results were made with the AU backend {backend}: give the command in the folder of {file}."
+        )
     return AnalysisSettings.from_dict(given)
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from duchenne.analysis.summary import measured_aus, summary_codebook
@@ -209,7 +210,9 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     for name in first.columns:
         parts = [table[name] for table in tables]
         known = [part for part in parts if not part.isna().all()] or parts[:1]
-        kind = known[0].dtype
+        # A scale that took numbers in one session and words in another is text.
+        mixed = len({pd.api.types.is_numeric_dtype(part.dtype) for part in known}) > 1
+        kind = np.dtype(object) if mixed else known[0].dtype
         made[str(name)] = pd.concat([part.astype(kind) for part in parts], ignore_index=True)
     return pd.DataFrame(made)
 

@@ -10,6 +10,7 @@ import numpy as np
 from duchenne.analysis.gaze.labels import Label
 from duchenne.analysis.gaze.limits import carried
 from duchenne.analysis.gaze.pupil import BASELINE_MIN_VALID, BASELINE_S, CHANGE_MIN_VALID
+from duchenne.analysis.gaze.pupil_features import measured_share
 from duchenne.analysis.gaze.signal import sampling_rate_hz
 from duchenne.analysis.windows_face import standard_errors
 
@@ -150,7 +151,8 @@ def pupil_measures(
     """
     before = _window(pupil.times_s, onset_s - BASELINE_S, onset_s)
     within = _window(pupil.times_s, start_s, stop_s)
-    seen_before, seen = _share(pupil.measured[before]), _share(pupil.measured[within])
+    seen_before = measured_share(pupil.times_s, pupil.measured, onset_s - BASELINE_S, onset_s)
+    seen = measured_share(pupil.times_s, pupil.measured, start_s, stop_s)
     row = dict.fromkeys(PUPIL_WINDOW_MEASURES, float("nan"))
     row["pupil_valid_fraction"] = seen
     if not usable or seen_before < BASELINE_MIN_VALID or seen < CHANGE_MIN_VALID:
@@ -191,10 +193,6 @@ def _begun(onsets: Floats, start_s: float, stop_s: float) -> slice:
 def _window(times_s: Floats, start_s: float, stop_s: float) -> slice:
     first, last = np.searchsorted(times_s, [start_s, stop_s], side="left")
     return slice(int(first), int(max(first, last)))
-
-
-def _share(measured: Bools) -> float:
-    return float(np.count_nonzero(measured) / measured.size) if measured.size else 0.0
 
 
 def _median(values: Floats) -> float:

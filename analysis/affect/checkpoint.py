@@ -20,7 +20,7 @@ from duchenne.analysis.affect.reference import (
     rest_of,
 )
 from duchenne.analysis.affect.rule import NO_AROUSAL, VALENCE_BY_RULE
-from duchenne.analysis.affect.runtime import faster
+from duchenne.analysis.affect.runtime import eight_bits, faster
 from duchenne.analysis.affect.systems import Answers, Reading, reading_of
 from duchenne.analysis.face.affect import affect_quadrant
 from duchenne.analysis.training.augment import normalised
@@ -74,8 +74,10 @@ class CheckpointBackend:
         assert isinstance(module, torch.nn.Module)
         # A published file is used where it lies: its licence may forbid to write its weights in another form.
         ours = Path(file).suffix.lower() == OURS
-        quick = faster(module, Path(file), self.trained.px) if onnx and ours else None
-        self.runtime = "PyTorch" if quick is None else "ONNX Runtime"
+        small = eight_bits(Path(file)) if onnx and ours else None
+        quick = small or (faster(module, Path(file), self.trained.px) if onnx and ours else None)
+        plain = "PyTorch" if quick is None else "ONNX Runtime"
+        self.runtime = plain if small is None else "ONNX Runtime, 8 bits"
         self.reading.picture = quick or module
         self.n_features = self.reading.n_features
         self._next_s = -np.inf

@@ -1,11 +1,13 @@
 """The networks that look at pictures in ONNX Runtime, which is several times faster on a processor.
 
 The network is written once as ONNX into the user's cache, under the hash of its checkpoint; without ONNX
-Runtime, or where the network cannot be written, PyTorch runs it.
+Runtime, or where the network cannot be written, PyTorch runs it. An 8-bit network that was exported beside
+the checkpoint comes first.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ import torch
 from duchenne.analysis.models.exporting import quiet_exporters
 from duchenne.analysis.provenance import sha256_of
 from duchenne.stimuli.checked_media import cache_folder
+from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 OPSET = 17
+INPUT = "images"
 MOST_THREADS = 4
 _VERSION = 1
 
@@ -48,14 +52,15 @@ def faster(module: nn.Module, checkpoint: Path, px: int) -> Callable[[Tensor], T
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{name}.{os.getpid()}")
-            _write(module, px, aside)
+            write_network(module, px, aside)
             aside.replace(path)
-        return _session(path)
+        return session_of(path)
     except (OSError, ImportError, RuntimeError):  # the exporter lacks a part; no room in the cache
         return None
 
 
-def _write(module: nn.Module, px: int, path: Path) -> None:
+def write_network(module: nn.Module, px: int, path: Path) -> None:
+    """Write a network that takes (b, 3, px, px) float32 as ONNX."""
     with warnings.catch_warnings(), quiet_exporters():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -63,14 +68,42 @@ def _write(module: nn.Module, px: int, path: Path) -> None:
             (torch.zeros(2, 3, px, px),),
             str(path),
             dynamo=False,
-            input_names=["images"],
+            input_names=[INPUT],
             output_names=["rows"],
-            dynamic_axes={"images": {0: "faces"}, "rows": {0: "faces"}},
+            dynamic_axes={INPUT: {0: "faces"}, "rows": {0: "faces"}},
             opset_version=OPSET,
         )
 
 
-def _session(path: Path) -> Callable[[Tensor], Tensor]:
+def eight_bits(checkpoint: Path) -> Callable[[Tensor], Tensor] | None:
+    """Return the 8-bit network that ``duchenne models export`` wrote beside these weights; None without.
+
+    Raises
+    ------
+    DuchenneError
+        When it was made of other weights.
+    """
+    network, card = eight_bit_files(checkpoint)
+    if not network.is_file() or find_spec("onnxruntime") is None:
+        return None
+    try:
+        made_of = json.loads(card.read_text("utf-8"))["checkpoint_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        made_of = ""
+    if made_of != sha256_of(checkpoint):
+        raise DuchenneError(
+            f"{network} was not made of {checkpoint.name}: export it again, or remove the file."
+        )
+    return session_of(network)
+
+
+def eight_bit_files(checkpoint: Path) -> tuple[Path, Path]:
+    """Return where the 8-bit network of these weights and its description lie."""
+    return checkpoint.with_suffix(".int8.onnx"), checkpoint.with_suffix(".int8.json")
+
+
+def session_of(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return a network in a file as a function of pictures."""
     import onnxruntime  # noqa: PLC0415 (optional, heavy)
 
     options: Any = onnxruntime.SessionOptions()
@@ -88,6 +121,6 @@ def _session(path: Path) -> Callable[[Tensor], Tensor]:
 
     def run(images: Tensor) -> Tensor:
         given = np.ascontiguousarray(images.numpy(), np.float32)
-        return torch.from_numpy(session.run(None, {"images": given})[0])
+        return torch.from_numpy(session.run(None, {INPUT: given})[0])
 
     return run

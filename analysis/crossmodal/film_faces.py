@@ -12,6 +12,7 @@ import pandas as pd
 
 from duchenne import __version__
 from duchenne.analysis.crossmodal.reactions import whole_face_aus
+from duchenne.analysis.face.backends.files import backend_hash
 from duchenne.analysis.provenance import sha256_of
 from duchenne.analysis.tables import Column, write_parquet
 from duchenne.stimuli.errors import DuchenneError
@@ -97,8 +98,9 @@ def film_face(
 
 
 def _key(sha256: str, backend: str) -> str:
-    """Return a name for film, backend and version; backends may hold a path."""
-    of_backend = hashlib.sha256(f"{backend} {__version__}".encode()).hexdigest()[:8]
+    """Return a name for film, backend with the content of its files, and version."""
+    told = f"{backend} {backend_hash(backend)} {__version__}"
+    of_backend = hashlib.sha256(told.encode()).hexdigest()[:8]
     return f"{sha256[:24]}-{of_backend}"
 
 

@@ -26,7 +26,7 @@ LEVEL_COLUMNS = {
 HEAD = """\
 # Reads the tables of this folder into data frames of the same names: types and levels as in their codebooks.
 # In R: source("read_tables.R", chdir = TRUE). JASP and jamovi open the CSV files as they are; levels.csv
-# has the order of the levels.
+# has the order of the levels. A value that no codebook names becomes a level after the others.
 """
 
 
@@ -65,7 +65,9 @@ def _r_table(name: str, book: Codebook, na: str) -> str:
         if entry.levels and (entry.kind or "string") == "string":
             levels = ", ".join(_quoted(str(level)) for level in entry.levels)
             cell = f"{_symbol(name)}[[{_quoted(column)}]]"
-            lines.append(f"{cell} <- factor({cell}, levels = c({levels}))")
+            lines.append(
+                f"{cell} <- factor({cell}, levels = union(c({levels}), sort(unique({cell}))))"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -133,13 +133,20 @@ def _numbers_alone(values: pd.Series) -> pd.Series:
 
 
 def with_levels(frame: pd.DataFrame, book: dict[str, Column]) -> dict[str, Column]:
-    """Return the codebook with the values of factors as their levels, where none are declared."""
+    """Return the codebook with the values of factors as their levels, where these are not all declared."""
     described = dict(book)
     for name in FACTORS:
-        if name in described and described[name].levels is None:
-            values = sorted({str(value) for value in frame[name].dropna()})
-            if len(values) <= MOST_LEVELS:
-                described[name] = replace(described[name], levels=dict.fromkeys(values, ""))
+        if name not in described:
+            continue
+        values = sorted({str(value) for value in frame[name].dropna()})
+        declared = described[name].levels
+        if declared is not None and set(values) <= set(declared):
+            continue
+        if len(values) <= MOST_LEVELS:
+            known = {level: what for level, what in (declared or {}).items() if level in values}
+            described[name] = replace(
+                described[name], levels=known | {v: "" for v in values if v not in known}
+            )
     return described
 
 

@@ -57,6 +57,7 @@ class Settings:
     version: str = __version__
     affect: str = DEFAULT_AFFECT_BACKEND
     affect_sha256: str = ""
+    backend_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from duchenne.analysis.affect.registry import (
     load_affect_backend,
 )
 from duchenne.analysis.affect.table import AFFECT_STYLE
+from duchenne.analysis.face.backends.files import backend_hash
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
 from duchenne.analysis.face.batch import (
     Outcome,
@@ -88,7 +89,7 @@ def run_au_command(
         raise UsageError(f"--workers {workers} must be at least 1.")
     settings = Settings(
         backend, style, parse_neutral(neutral), out.suffix.lower(),
-        affect=affect, affect_sha256=affect_hash(affect),
+        affect=affect, affect_sha256=affect_hash(affect), backend_sha256=backend_hash(backend),
     )  # fmt: skip
     inputs = _expand([Path(video) for video in videos])
     load_backend(backend)

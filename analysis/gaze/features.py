@@ -126,6 +126,7 @@ def _pupil_features(result: GazeResult, onset_s: float, offset_s: float) -> dict
         offset_s,
         usual_size=result.usual_pupil,
         measure=result.pupil_measure,
+        rate_hz=float("nan") if result.quality.get("rate_varies") else result.sampling_rate_hz,
     )
     return {
         "pupil_baseline": response.baseline,

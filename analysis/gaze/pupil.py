@@ -134,6 +134,7 @@ def pupil_response(
     *,
     usual_size: float = float("nan"),
     measure: str | None = None,
+    rate_hz: float = float("nan"),
 ) -> PupilResponse:
     """Measure the pupil's answer to a stimulus against the baseline just before it.
 
@@ -147,6 +148,9 @@ def pupil_response(
         Median pupil of the recording, to judge the baseline by; NaN: not judged.
     measure : str, optional
         ``"area"`` squares the limit of a plausible baseline, which is one on the diameter.
+    rate_hz : float
+        True sampling rate: samples that were due and did not arrive are not valid. NaN: those that
+        arrived are all that there should be.
 
     Notes
     -----
@@ -158,7 +162,8 @@ def pupil_response(
     early = _window(times_s, onset_s, min(onset_s + LATENCY_S, offset_s))
     after = _window(times_s, onset_s + LATENCY_S, offset_s)
     resting, answer = (pupil[part].astype(np.float64) for part in (before, after))
-    resting_valid, answer_valid = _valid_share(resting), _valid_share(answer)
+    resting_valid = _valid_share(resting, BASELINE_S * rate_hz)
+    answer_valid = _valid_share(answer, (offset_s - onset_s - LATENCY_S) * rate_hz)
     baseline = float("nan")
     if resting_valid >= BASELINE_MIN_VALID:
         baseline = float(np.nanmedian(resting))
@@ -196,8 +201,10 @@ def _window(times_s: Floats, first_s: float, last_s: float) -> slice:
     return slice(int(first), int(max(first, last)))
 
 
-def _valid_share(values: Floats) -> float:
-    return float(np.count_nonzero(np.isfinite(values)) / values.size) if values.size else 0.0
+def _valid_share(values: Floats, n_due: float = 0.0) -> float:
+    """Return the share of valid samples of those due, at least of those that arrived."""
+    n_due = float(np.fmax(values.size, n_due))
+    return float(np.count_nonzero(np.isfinite(values)) / n_due) if values.size else 0.0
 
 
 def _peak(times_s: Floats, values: Floats) -> float:

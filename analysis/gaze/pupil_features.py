@@ -83,7 +83,8 @@ def measure_course(
     nan = float("nan")
     before = _window(times_s, onset_s - BASELINE_S, onset_s)
     after = _window(times_s, onset_s + LATENCY_S, offset_s)
-    seen_before, seen = _share(measured[before]), _share(measured[after])
+    seen_before = measured_share(times_s, measured, onset_s - BASELINE_S, onset_s)
+    seen = measured_share(times_s, measured, onset_s + LATENCY_S, offset_s)
     resting, answer = size[before], size[after]
     enough = seen_before >= BASELINE_MIN_VALID and bool(np.isfinite(resting).any())
     baseline = float(np.nanmedian(resting)) if enough else nan
@@ -233,8 +234,21 @@ def _window(times_s: Floats, first_s: float, last_s: float) -> slice:
     return slice(int(first), int(max(first, last)))
 
 
-def _share(measured: Bools) -> float:
-    return float(np.count_nonzero(measured) / measured.size) if measured.size else 0.0
+def measured_share(times_s: Floats, measured: Bools, first_s: float, last_s: float) -> float:
+    """Return in which share of a time a trace was measured; not before its first sample or after its last.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (n,)
+        Seconds ascending at equal steps.
+    measured : ndarray of bool, shape (n,)
+    first_s, last_s : float
+        The time; its end is excluded.
+    """
+    within = measured[_window(times_s, first_s, last_s)]
+    step_s = float(times_s[1] - times_s[0]) if times_s.size > 1 else np.inf
+    n_due = max(within.size, int((last_s - first_s) / step_s + 1e-6))
+    return float(np.count_nonzero(within) / n_due) if within.size else 0.0
 
 
 def _mean(values: Floats) -> float:

@@ -5,7 +5,7 @@ After Deng, Chen & Shi (2020), Multitask emotion recognition with incomplete lab
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -53,7 +53,7 @@ def to_bins(values: Tensor) -> Tensor:
 
 def expectation(logits: Tensor, *, parity: bool = False) -> Tensor:
     """Return the expected value of logits over bins: (..., 20) to (...)."""
-    return logits.softmax(dim=-1) @ bin_centres(parity=parity).to(logits)
+    return (logits.softmax(dim=-1) * bin_centres(parity=parity).to(logits)).sum(dim=-1)
 
 
 def _answer(outputs: Mapping[str, Tensor], features: Tensor) -> Answer:
@@ -82,14 +82,23 @@ class DengCnn(nn.Module):
         Always 2: valence and arousal.
     units, classes : int
         Action Units and classes of expression that it learns besides.
+    depth : {50, 18}
+        Of the residual network; the publication has 50.
     """
 
-    def __init__(self, n_outputs: int = 2, units: int = N_UNITS, classes: int = N_CLASSES) -> None:
+    def __init__(
+        self,
+        n_outputs: int = 2,
+        units: int = N_UNITS,
+        classes: int = N_CLASSES,
+        *,
+        depth: Literal[18, 50] = 50,
+    ) -> None:
         super().__init__()
         if n_outputs != 2:
             raise ValueError("this system answers valence and arousal: 2 outputs")
         self.sizes = task_sizes(units, classes)
-        self.body = ResNet(50)
+        self.body = ResNet(depth)
         self.embed = nn.ModuleDict(
             {
                 task: nn.Sequential(
@@ -132,7 +141,7 @@ class DengRnn(nn.Module):
         Always 2: valence and arousal.
     encoder : DengCnn, optional
         Is frozen.
-    units, classes : int
+    units, classes, depth : int
         As in `DengCnn`.
     """
 
@@ -146,10 +155,11 @@ class DengRnn(nn.Module):
         *,
         units: int = N_UNITS,
         classes: int = N_CLASSES,
+        depth: Literal[18, 50] = 50,
     ) -> None:
         super().__init__()
         self.sizes = task_sizes(units, classes) if encoder is None else encoder.sizes
-        own = encoder or DengCnn(n_outputs, units, classes)
+        own = encoder or DengCnn(n_outputs, units, classes, depth=depth)
         self.encoder = own.eval().requires_grad_(requires_grad=False)
         self.gru = nn.ModuleDict(
             {
@@ -253,12 +263,12 @@ def student_loss(answer: Answer, teacher: Answer, truth: Mapping[str, Tensor]) -
 
 
 def _flat(answer: Answer) -> dict[str, Tensor]:
-    """Return the logits of each task with the frames of clips one after another."""
+    """Return the logits of each task, in single precision, the frames of clips one after another."""
     assert answer.logits is not None
     return {
-        "au": answer.extra["au"].flatten(0, -2),
-        "expression": answer.extra["expression"].flatten(0, -2),
-        "affect": answer.logits.flatten(0, -3),
+        "au": answer.extra["au"].flatten(0, -2).float(),
+        "expression": answer.extra["expression"].flatten(0, -2).float(),
+        "affect": answer.logits.flatten(0, -3).float(),
     }
 
 

@@ -7,7 +7,7 @@ a frozen one that knows identity. Nothing but that side information separates th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -94,14 +94,24 @@ class DisentangledEmbeddings(nn.Module):
     identity : nn.Module, optional
         Gives (b, 2048) of images, such as a ResNet-50 trained on VGGFace2 that the user supplies; a fresh
         ResNet-50 where absent, which knows nobody. Is frozen.
+    identity_depth : {50, 18}
+        Of that fresh network; the study has 50.
     """
 
-    def __init__(self, n_outputs: int = 8, identity: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        n_outputs: int = 8,
+        identity: nn.Module | None = None,
+        *,
+        identity_depth: Literal[18, 50] = 50,
+    ) -> None:
         super().__init__()
         self.n_outputs = n_outputs
         self.emotion = MobileNetV3()
-        self.identity = Frozen(identity or _Pooled(ResNet(50)))
-        self.head = _perceptron(N_CHANNELS + IDENTITY, n_outputs)
+        body = ResNet(identity_depth)
+        self.identity = Frozen(identity or _Pooled(body))
+        n_identity = IDENTITY if identity is not None else body.n_channels
+        self.head = _perceptron(N_CHANNELS + n_identity, n_outputs)
 
     def forward(self, images: Tensor) -> Answer:
         """Return class probabilities of images (b, 3, h, w)."""

@@ -93,10 +93,14 @@ class EmoFan(nn.Module):
     ----------
     n_outputs : int
         Classes of expression, 8 or 5; valence and arousal come besides.
+    alignment : bool
+        Let the face-alignment network learn too, from landmarks (`alignment_loss`): what a training without
+        weights for it begins with. It is frozen otherwise, as published.
     """
 
-    def __init__(self, n_outputs: int = 8) -> None:
+    def __init__(self, n_outputs: int = 8, *, alignment: bool = False) -> None:
         super().__init__()
+        self.alignment = alignment
         self.stem = nn.Sequential(
             nn.Conv2d(3, 64, 7, stride=2, padding=3), nn.BatchNorm2d(64), nn.ReLU(),
             HierarchicalBlock(64, 128), nn.MaxPool2d(2),
@@ -109,7 +113,7 @@ class EmoFan(nn.Module):
         self.back_features = nn.Conv2d(WIDTH, WIDTH, 1)
         self.back_heat = nn.Conv2d(N_LANDMARKS, WIDTH, 1)
         for part in self.alignment_parts():
-            part.requires_grad_(requires_grad=False)
+            part.requires_grad_(requires_grad=alignment)
         self.join = nn.Conv2d((1 + STACKS) * WIDTH, WIDTH, 1)
         layers: list[nn.Module] = []
         for _ in range(4):
@@ -120,13 +124,13 @@ class EmoFan(nn.Module):
         )
 
     def alignment_parts(self) -> list[nn.Module]:
-        """Return the face-alignment network, which does not learn."""
+        """Return the face-alignment network, which is frozen as a rule."""
         return [self.stem, self.hourglasses, self.tops, self.back_features, self.back_heat]
 
     def train(self, mode: bool = True) -> EmoFan:
-        """Train what reads affect; the face-alignment network stays as it is."""
+        """Train what reads affect; a frozen face-alignment network stays as it is."""
         super().train(mode)
-        for part in self.alignment_parts():
+        for part in () if self.alignment else self.alignment_parts():
             part.eval()
         return self
 
@@ -136,25 +140,29 @@ class EmoFan(nn.Module):
         ``extra["expression"]`` are class logits; ``landmarks`` are in pixels of the input.
         """
         x = self.stem(images)
-        before, kept, heat = x, [], x
+        before, kept, heats = x, [], []
         for i, (hourglass, top) in enumerate(zip(self.hourglasses, self.tops, strict=True)):
             parts = dict(top.named_children())
             features = parts["features"](parts["block"](hourglass(before)))
-            heat = parts["heat"](features)
+            heats.append(parts["heat"](features))
             if i < STACKS - 1:
                 features = self.back_features(features)
-                before = before + features + self.back_heat(heat)
+                before = before + features + self.back_heat(heats[-1])
             kept.append(features)
+        heat = heats[-1]
         mask = heat.sum(dim=1, keepdim=True)
         joined = self.join(torch.cat([x, *(mask * features for features in kept)], dim=1))
         features = self.affect(joined).mean(dim=(2, 3))
         outputs = self.head(features)
+        extra = {"expression": outputs[:, :-2]}
+        if self.alignment:
+            extra["heats"] = torch.stack(heats, dim=1)
         return Answer(
             outputs[:, -2:],
             features=features,
             landmarks=_peaks(heat) * (images.shape[-1] / heat.shape[-1]),
             maps={"attention": mask, "heat": heat},
-            extra={"expression": outputs[:, :-2]},
+            extra=extra,
         )
 
 
@@ -163,6 +171,33 @@ def _peaks(heat: Tensor) -> Tensor:
     width = heat.shape[-1]
     highest = heat.flatten(2).argmax(dim=2)
     return torch.stack([highest % width + 0.5, highest // width + 0.5], dim=2)
+
+
+def alignment_loss(answer: Answer, points: Tensor, side_px: int) -> Tensor:
+    """Return how far the maps of all stacks are from bells about the landmarks: a scalar.
+
+    The squared differences are summed over each map and averaged over maps and faces; a bell has a standard
+    deviation of one cell, and a map without any answer counts about 3.
+
+    Parameters
+    ----------
+    answer : Answer
+        Of a system whose alignment learns.
+    points : (b, 68, 2) Tensor
+        Pixels of the input; NaN where not known.
+    side_px : int
+        Side of the input.
+    """
+    found = answer.extra["heats"].float()
+    n = found.shape[-1]
+    at = torch.arange(n, device=found.device, dtype=found.dtype) + 0.5
+    places = points * (n / side_px)
+    dx = at[None, None, None, :] - places[..., 0, None, None]
+    dy = at[None, None, :, None] - places[..., 1, None, None]
+    bells = torch.exp(-(dx**2 + dy**2) / 2)[:, None].expand_as(found)
+    known = torch.isfinite(bells)
+    squared = ((found - torch.nan_to_num(bells)) ** 2 * known).sum(dim=(-2, -1))
+    return squared.sum() / known.amax(dim=(-2, -1)).sum().clamp(min=1)
 
 
 def shake_weights(generator: torch.Generator | None = None) -> Tensor:
@@ -186,11 +221,11 @@ def shake_loss(
     weights : (3,) Tensor
         Of `shake_weights`, drawn anew for each iteration.
     """
-    found = answer.values
+    found = answer.values.float()
     r = (correlation(found[:, 0], affect[:, 0]) + correlation(found[:, 1], affect[:, 1])) / 2
     c = (concordance(found[:, 0], affect[:, 0]) + concordance(found[:, 1], affect[:, 1])) / 2
     losses = {
-        "expression": masked_cross_entropy(answer.extra["expression"], classes),
+        "expression": masked_cross_entropy(answer.extra["expression"].float(), classes),
         "mse": masked_mse(found, affect),
         "correlation": 1 - r,
         "concordance": 1 - c,

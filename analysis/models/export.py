@@ -135,7 +135,7 @@ def export_student(
         with tempfile.TemporaryDirectory() as aside:
             plain = Path(aside) / FLOAT_NETWORK
             _write_float(source, plain)
-            _quantise(plain, out / NETWORK, source.grey(ranged))
+            quantise(plain, out / NETWORK, source.grey(ranged), "grey")
             figures = _compared(source, plain, out / NETWORK)
             if keep_float:
                 (out / FLOAT_NETWORK).write_bytes(plain.read_bytes())
@@ -213,8 +213,17 @@ def _write_float(source: _Source, path: Path) -> None:
         )
 
 
-def _quantise(plain: Path, path: Path, pictures: NDArray[np.float32]) -> None:
-    """Write the 8-bit network, with scales from what it answers to pictures."""
+def quantise(plain: Path, path: Path, pictures: NDArray[np.float32], given: str) -> None:
+    """Write the 8-bit network, with scales from what it answers to pictures.
+
+    Parameters
+    ----------
+    plain, path : Path
+        In single precision, and where the other goes.
+    pictures : (n, …) float32
+    given : str
+        Name of its input.
+    """
     from onnxruntime.quantization import (  # noqa: PLC0415  (needed to export alone)
         CalibrationDataReader,
         QuantFormat,
@@ -229,7 +238,7 @@ def _quantise(plain: Path, path: Path, pictures: NDArray[np.float32]) -> None:
 
         def get_next(self) -> dict[str, Any] | None:
             picture = next(self._left, None)
-            return None if picture is None else {"grey": picture[None]}
+            return None if picture is None else {given: picture[None]}
 
     prepared = plain.with_name("prepared.onnx")
     with warnings.catch_warnings(), quiet_exporters():

@@ -121,6 +121,6 @@ def fusion_loss(answer: Answer, truth: Tensor) -> dict[str, Tensor]:
     truth : (b, t, k) Tensor
         -1 to 1, NaN where not known.
     """
-    found, wanted = answer.values.flatten(0, 1), truth.flatten(0, 1)
+    found, wanted = answer.values.flatten(0, 1).float(), truth.flatten(0, 1)
     losses = {str(i): 1 - concordance(found[:, i], wanted[:, i]) for i in range(wanted.shape[1])}
     return {"total": sum(losses.values(), start=found.sum() * 0.0), **losses}

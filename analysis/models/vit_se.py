@@ -6,7 +6,7 @@ excitation for facial expression recognition; in our own code, the gate with the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 from transformers import ViTConfig, ViTModel
@@ -36,6 +36,9 @@ class ViTSqueezeExcite(nn.Module):
     config : transformers.ViTConfig, optional
         Shape of the transformer; ViT-B/16 at 224 pixels where absent.
     """
+
+    taken_over: ClassVar[dict[str, str]] = {"body.vit.": "body.", "encoder.": "body."}
+    """Where weights of a pre-trained auto-encoder, or of a teacher, belong."""
 
     def __init__(self, n_outputs: int = 8, config: ViTConfig | None = None) -> None:
         super().__init__()

@@ -118,7 +118,9 @@ def category_chart(
     for measure in (*aus[: CATEGORY_PANELS - 1], PUPIL):
         lines = []
         for i, category in enumerate(data.categories):
-            members = [own for name, own in gathered.items() if category_of.get(name) == category]
+            members = [
+                own for name, own in gathered.items() if text(category_of.get(name)) == category
+            ]
             curves = _per_participant(members, measure, grid)
             # Dashes tell lines apart that lie on each other, and for those who see no colours.
             dash = ("solid", "dash", "dot")[i % 3]

@@ -49,6 +49,10 @@ def evaluate(
         bool,
         typer.Option("--folds", help="The weights are the parts of one cross-validation."),
     ] = False,
+    ensemble: Annotated[
+        bool,
+        typer.Option("--ensemble", help="Score the mean answer of all weights besides."),
+    ] = False,
     speed: Annotated[
         bool, typer.Option("--speed/--no-speed", help="Measure faces per second on one thread.")
     ] = True,
@@ -74,6 +78,8 @@ def evaluate(
         raise UsageError(f"--part is test or all, not {part}.")
     if folds and part == "all":
         raise UsageError("--folds scores each part on its own test people: leave --part out.")
+    if folds and ensemble:
+        raise UsageError("--folds has one answer to each face: leave --ensemble out.")
     faces = read_faces(data)
     conditions = _conditions(data, by or []) if curves is not None else {}
     names = names_of(checkpoints)
@@ -82,7 +88,8 @@ def evaluate(
         if folds:
             scored = _as_folds(systems, faces, data, draws, tell)
         else:
-            scored = _beside(systems, faces, (data, part), draws, tell)
+            scored = _beside(systems, faces, (data, part), draws, tell, together=ensemble)
+    systems = scored.systems
     found = document(
         systems[:1] if folds else systems, scored.figures, faces, scored.rows,
         data=data, part=part, n_draws=draws, told=[*scored.told, *notes(systems, faces)],
@@ -93,7 +100,8 @@ def evaluate(
     if curves is not None:
         written.append(_curves(curves, systems, scored, faces, conditions))
     if attention is not None:
-        written.append(_attention(attention, systems, faces, scored.rows))
+        alone = [system for system in systems if not system.members]
+        written.append(_attention(attention, alone, faces, scored.rows))
     for line in written:
         typer.echo(line)
 
@@ -103,12 +111,15 @@ class _Scored:
 
     def __init__(
         self,
+        systems: Sequence[System],
         rows: NDArray[Any],
         answers: Sequence[Answered],
         figures: Sequence[Figures],
+        *,
         told: Sequence[str] = (),
         folds: Sequence[Figures] = (),
     ) -> None:
+        self.systems = list(systems)
         self.rows, self.answers, self.figures = rows, answers, figures
         self.told, self.folds = told, folds
 
@@ -119,21 +130,28 @@ def _beside(
     where: tuple[Path, str],
     n_draws: int,
     tell: Callable[[str, int, int], object],
+    *,
+    together: bool = False,
 ) -> _Scored:
     from duchenne.analysis.training.evaluation import common_labels, scored_rows, split_of
-    from duchenne.analysis.training.scoring import answered, figures
+    from duchenne.analysis.training.heads import all_figures, ensemble, mean_answer
+    from duchenne.analysis.training.scoring import answered
 
     data, part = where
     rows, told = scored_rows(part, faces, [split_of(system) for system in systems], data)
     over = common_labels(systems, faces)
+    whole = ensemble(systems) if together else None
     answers = [
         answered(system, faces, rows, partial(tell, system.name, len(rows))) for system in systems
     ]
+    if whole is not None:
+        systems = [*systems, whole]
+        answers.append(mean_answer(answers, whole.entry.task))
     found = [
-        figures(system, answer, faces, rows, mean_of=over, n_draws=n_draws)
+        all_figures(system, answer, faces, rows, mean_of=over, n_draws=n_draws)
         for system, answer in zip(systems, answers, strict=True)
     ]
-    return _Scored(rows, answers, found, told)
+    return _Scored(systems, rows, answers, found, told=told)
 
 
 def _as_folds(
@@ -147,6 +165,7 @@ def _as_folds(
 
     from duchenne.analysis.training.evaluation import common_labels, split_of
     from duchenne.analysis.training.evaluation import scored_rows as rows_for
+    from duchenne.analysis.training.heads import all_figures
     from duchenne.analysis.training.scoring import answered, figures, pooled
 
     if len({(system.entry.name, system.labels) for system in systems}) > 1:
@@ -165,8 +184,8 @@ def _as_folds(
             "the test people of these weights overlap: they are not parts of one split."
         )
     whole = pooled(answers)
-    found = figures(systems[0], whole, faces, rows, mean_of=over, n_draws=n_draws)
-    return _Scored(rows, [whole], [found], folds=each)
+    found = all_figures(systems[0], whole, faces, rows, mean_of=over, n_draws=n_draws)
+    return _Scored(systems, rows, [whole], [found], folds=each)
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -182,6 +201,9 @@ def _show(document: dict[str, Any]) -> None:
         _print(tables.differences_table(document), titled=True)
         first = tables.metrics_of(document["systems"])[0]
         _print_fitting(partial(tables.units_table, document, first), titled=True)
+    heads = tables.heads_table(document)
+    if heads.rows:
+        _print_fitting(partial(tables.heads_table, document), titled=True)
     if document["folds"]:
         _print(tables.folds_table(document))
     typer.echo(tables.mean_line(document))

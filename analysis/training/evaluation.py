@@ -208,6 +208,8 @@ def _system(system: System, found: Figures, *, with_speed: bool) -> dict[str, An
         "git_revision": system.about.get("git_revision"),
         "landmarks": {name: plain(score) for name, score in found.landmarks.items()},
         "scores": plain_scores(found.scores),
+        "heads": plain_scores(found.heads),
+        "members": [member.name for member in system.members],
         "missing_in_mean": {m: s.n_missing for m, s in found.scores["mean"].items() if s.n_missing},
     }
 

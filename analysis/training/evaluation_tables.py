@@ -20,6 +20,8 @@ HEADINGS = {
     "mse": "MSE",
     "f1": "F1",
     "accuracy": "accuracy",
+    "balanced": "mean recall",
+    "macro_f1": "macro F1",
     "auc": "AUC",
     "rmse": "RMSE",
     "sagr": "SAGR",
@@ -145,6 +147,26 @@ def own_table(system: dict[str, Any], *, interval: bool = True) -> Table:
     )
 
 
+def heads_table(document: dict[str, Any], *, interval: bool = True) -> Table:
+    """Return one row per further head of each system, one column per figure; no rows without such heads."""
+    systems = document["systems"]
+    there = {metric for s in systems for row in s["heads"].values() for metric in row}
+    metrics = [metric for metric in HEADINGS if metric in there]
+    return Table(
+        "Further heads",
+        ("system", "head", *(HEADINGS[m] for m in metrics)),
+        [
+            (
+                s["name"],
+                name.replace("_", " "),
+                *(cell(row.get(m), interval=interval) for m in metrics),
+            )
+            for s in systems
+            for name, row in s["heads"].items()
+        ],
+    )
+
+
 def differences_table(document: dict[str, Any]) -> Table:
     """Return by how much each system is above the first, in means, with paired intervals."""
     parts = document["differences"]
@@ -251,6 +273,9 @@ def markdown(document: dict[str, Any]) -> str:
             "Paired: the same subjects are drawn for both. * the interval leaves 0 out.",
             table.markdown(),
         ]
+    heads = heads_table(document)
+    if heads.rows:
+        parts += [f"## {heads.title}", heads.markdown()]
     if document["folds"]:
         parts += ["## Parts", folds_table(document).markdown()]
     for metric in metrics_of(document["systems"]):
@@ -266,7 +291,8 @@ def tsv(document: dict[str, Any]) -> str:
     """Return every figure as one line: system, output, figure, value, low, high."""
     lines = ["system\tmodel\toutput\tfigure\tvalue\tlow\thigh"]
     for system in document["systems"]:
-        rows = {**system["scores"], "face": system["landmarks"]}
+        heads = {f"head {name}": row for name, row in system["heads"].items()}
+        rows = {**system["scores"], "face": system["landmarks"], **heads}
         for name, row in rows.items():
             for metric, values in row.items():
                 cells = (NONE if v is None else f"{v:.6g}" for v in values)

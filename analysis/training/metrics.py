@@ -100,8 +100,36 @@ def auc(truth: Floats, found: Floats) -> float:
     return float((ranks[yes].sum() - n_yes * (n_yes + 1) / 2) / (n_yes * n_no))
 
 
+def same_class(truth: Floats, found: Floats) -> float:
+    """Return the share of right classes."""
+    return float((truth == found).mean()) if len(truth) else float("nan")
+
+
+def balanced(truth: Floats, found: Floats) -> float:
+    """Return the mean over the true classes of the share of each that is found; NaN without any.
+
+    What is guessed scores one by the number of classes, however often each of them comes.
+    """
+    shares = [float((found[truth == c] == c).mean()) for c in np.unique(truth)]
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def macro_f1(truth: Floats, found: Floats) -> float:
+    """Return the mean F1 over the classes that are true or found anywhere; NaN without any."""
+    each = [
+        f1((truth == c).astype(np.float64), (found == c).astype(np.float64))
+        for c in np.unique(np.concatenate([truth, found]))
+    ]
+    return float(np.mean(each)) if each else float("nan")
+
+
 INTENSITY: dict[str, Metric] = {"pcc": pcc, "icc": icc, "ccc": ccc, "mae": mae, "mse": mse}
 OCCURRENCE: dict[str, Metric] = {"f1": f1, "accuracy": accuracy, "auc": auc}
+CLASSES: dict[str, Metric] = {
+    "accuracy": same_class,
+    "balanced": balanced,
+    "macro_f1": macro_f1,
+}
 AFFECT: dict[str, Metric] = {"ccc": ccc, "pcc": pcc, "rmse": rmse, "sagr": sagr}
 
 

@@ -13,8 +13,12 @@ from duchenne.analysis.training.clips import NOTHING
 from duchenne.analysis.training.shown import Shown
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from duchenne.analysis.training.augment import Batch
     from duchenne.analysis.training.prepared import Faces
     from duchenne.analysis.training.tasks import Task
 
@@ -22,7 +26,11 @@ EVALUATED_AT_ONCE = 64
 
 
 def predictions(
-    task: Task, faces: Faces, rows: NDArray[np.intp], device: torch.device
+    task: Task,
+    faces: Faces,
+    rows: NDArray[np.intp],
+    device: torch.device,
+    ask: Callable[[Batch], Tensor] | None = None,
 ) -> NDArray[np.float64]:
     """Return what a system answers to some pictures: (n, k) float64.
 
@@ -37,7 +45,10 @@ def predictions(
     rows : (n,) int
         Each once.
     device : torch.device
+    ask : callable, optional
+        What a batch is asked; `Task.predicted` where absent.
     """
+    ask = ask or task.predicted
     shown = Shown.to(task.entry, task.settings, faces)
     items = shown.items(rows, whole=True)
     at_once = max(1, EVALUATED_AT_ONCE // items.shape[1])
@@ -47,7 +58,7 @@ def predictions(
     with torch.no_grad():
         for first in range(0, len(items), at_once):
             batch = shown.plain(items[first : first + at_once]).to(device)
-            found.append(task.predicted(batch).float().cpu().numpy().astype(np.float64))
+            found.append(ask(batch).float().cpu().numpy().astype(np.float64))
     task.train(was_training)
     answers = np.concatenate(found)
     if task.kind != "clip":

@@ -8,8 +8,9 @@ intensities do not exist.
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from duchenne.analysis.training.augment import plain_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_checkpoint
 from duchenne.analysis.training.metrics import (
     AFFECT,
+    CLASSES,
     INTENSITY,
     OCCURS,
     Drawn,
@@ -71,12 +73,15 @@ class System:
         What its checkpoint says of itself.
     task : Task
         With its weights, evaluating.
+    members : tuple of System
+        Of an ensemble (:mod:`duchenne.analysis.training.heads`), those whose mean it is.
     """
 
     name: str
     settings: TrainSettings
     about: dict[str, Any]
     task: Task
+    members: tuple[System, ...] = ()
 
     @property
     def entry(self) -> ModelEntry:
@@ -99,10 +104,13 @@ class Answered:
         Intensities, probabilities, classes or dimensions.
     landmark_error : (n,) float64 or None
         Mean distance of its landmarks, in distances of the eye centres; NaN where a truth is not known.
+    heads : dict
+        Probabilities of what it tells besides (`Task.heads`): ``au`` (n, u), ``expression`` (n, c).
     """
 
     values: Floats
     landmark_error: Floats | None
+    heads: dict[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,14 @@ class Figures:
         The same in each draw of subjects.
     landmarks : dict
         ``landmark_error`` and ``landmark_failures``; empty where the system has none.
+    heads : dict
+        Of what it tells besides: ``expression``, each Action Unit, and ``mean_of_units``.
     """
 
     scores: dict[str, dict[str, Score]]
     drawn: Drawn
     landmarks: dict[str, Score]
+    heads: dict[str, dict[str, Score]] = field(default_factory=dict)
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
@@ -184,20 +195,16 @@ def answered(
     tell: Callable[[int], object] | None = None,
 ) -> Answered:
     """Return what a system answers to some rows; `tell` is given the number of faces after each batch."""
-    task, values, errors = system.task, [], []
+    task, told, errors = system.task, [], []
     if task.kind != "picture":
-        return Answered(predictions(task, faces, rows, torch.device("cpu")), None)
+        every = predictions(task, faces, rows, torch.device("cpu"), task.everything)
+        return _split(task, every, None)
     with torch.no_grad():
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]
             batch = plain_batch(faces, some, task.px, task.entry.preprocessing)
             answer = task.answer(batch)
-            found = answer.values
-            if task.entry.task == "expression":
-                found = found.argmax(dim=1, keepdim=True)
-            if task.entry.task == "affect":
-                found = found.clamp(-1, 1)  # EmoFAN is not bounded
-            values.append(found.float().numpy().astype(np.float64))
+            told.append(task.beside(answer).float().numpy().astype(np.float64))
             if answer.landmarks is not None and batch.landmarks is not None:
                 points = answer.landmarks.float().numpy().astype(np.float64)
                 truth = batch.landmarks.numpy().astype(np.float64)
@@ -206,7 +213,18 @@ def answered(
                 errors.append(landmark_errors(truth, points, *_LANDMARKS[points.shape[1]]))
             if tell is not None:
                 tell(len(some))
-    return Answered(np.concatenate(values), np.concatenate(errors) if errors else None)
+    return _split(task, np.concatenate(told), np.concatenate(errors) if errors else None)
+
+
+def _split(task: Task, every: Floats, errors: Floats | None) -> Answered:
+    """Return values and heads out of what stands side by side."""
+    sizes = task.head_sizes()
+    n = every.shape[1] - sum(sizes.values())
+    ends = np.cumsum([n, *sizes.values()])[:-1]
+    values, *heads = np.split(every, ends, axis=1) if sizes else [every]
+    if task.entry.task == "affect":
+        values = values.clip(-1, 1)  # EmoFAN is not bounded
+    return Answered(values, errors, dict(zip(sizes, heads, strict=True)))
 
 
 def pooled(answers: Sequence[Answered]) -> Answered:
@@ -216,6 +234,10 @@ def pooled(answers: Sequence[Answered]) -> Answered:
     return Answered(
         np.concatenate([answer.values for answer in answers]),
         np.concatenate(together) if len(together) == len(answers) else None,
+        {
+            name: np.concatenate([answer.heads[name] for answer in answers])
+            for name in answers[0].heads
+        },
     )
 
 
@@ -237,7 +259,7 @@ def metrics_for(task: str, *, graded: bool) -> dict[str, Metric]:
     if task == "affect":
         return AFFECT
     if task == "expression":
-        return {"accuracy": _same_class}
+        return CLASSES
     least_true = OCCURS if graded else 0.5
     least_found = OCCURS if task == "intensity" else 0.5
 
@@ -258,10 +280,6 @@ def metrics_for(task: str, *, graded: bool) -> dict[str, Metric]:
     if task == "occurrence":
         return {"pcc": correlation, **occurrence}
     return {**INTENSITY, **occurrence}
-
-
-def _same_class(truth: Floats, found: Floats) -> float:
-    return float((truth == found).mean()) if len(truth) else float("nan")
 
 
 def truth_of(system: System, faces: Faces) -> Floats:
@@ -329,6 +347,9 @@ def images_per_s(system: System, batch_size: int) -> float | None:
     """
     if system.task.kind == "clip":
         return None
+    if system.members:
+        each = [images_per_s(member, batch_size) or math.nan for member in system.members]
+        return 1 / sum(1 / speed for speed in each)
     px = system.task.px
     threads = torch.get_num_threads()
     images = torch.rand(batch_size, 3, px, px)
@@ -348,4 +369,6 @@ def images_per_s(system: System, batch_size: int) -> float | None:
 
 def size_of(system: System) -> int:
     """Return the number of parameters."""
+    if system.members:
+        return sum(map(size_of, system.members))
     return n_parameters(system.task.net)

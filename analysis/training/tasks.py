@@ -11,7 +11,7 @@ from torch import nn
 
 from duchenne.analysis.models.deng import DengCnn, DengRnn, teacher_loss
 from duchenne.analysis.models.eac_net import attention_map, centres, eac_loss
-from duchenne.analysis.models.emofan import shake_loss, shake_weights
+from duchenne.analysis.models.emofan import EmoFan, alignment_loss, shake_loss, shake_weights
 from duchenne.analysis.models.heatmap import growing_maps, heat_loss, point_maps
 from duchenne.analysis.models.jaa_net import jaa_loss, unit_weights
 from duchenne.analysis.models.mae_fusion import MaeFusion, fusion_loss
@@ -107,6 +107,10 @@ class Task(nn.Module):
             "pictures": ("pictures",),
         }.get("pictures" if self.entry.task == "pictures" else self.family, self.labels)
         self.net = build(settings, self.n_outputs)
+        if isinstance(self.net, EmoFan) and self.net.alignment and faces.landmarks is None:
+            raise DuchenneError(
+                "`alignment: true` learns landmarks, and the prepared faces have none."
+            )
         _check_classes(self.net, faces)
         self.distillation = distillation
         self.px = settings.input_px or self.entry.input_px
@@ -164,7 +168,7 @@ class Task(nn.Module):
         losses: dict[str, Callable[[Answer, Tensor], dict[str, Tensor]]] = {
             "eac": eac_loss,
             "me": partial(graph_loss, weights=self._weights()),
-            "emofan": self._emofan,
+            "emofan": partial(self._emofan, batch),
             "mae": fusion_loss if self.kind == "clip" else self._plain,
         }
         return losses.get(self.family, self._plain)(answer, truth)
@@ -210,6 +214,34 @@ class Task(nn.Module):
             return fused
         plain: Answer = self.net(batch.images)
         return plain
+
+    def head_sizes(self) -> dict[str, int]:
+        """Return how many probabilities each further head tells, of those that labels are there for."""
+        sizes: dict[str, int] = {}
+        has_classes = "expression" in self.labels and isinstance(self.net, EmoFan)
+        if self.entry.task == "expression" or has_classes:
+            sizes["expression"] = self.n_outputs
+        elif isinstance(self.net, (DengCnn, DengRnn)):
+            if any(self.occurring):
+                sizes["au"] = sum(self.occurring)
+            if "expression" in self.labels:
+                sizes["expression"] = self.net.sizes["expression"]
+        return sizes
+
+    def beside(self, answer: Answer) -> Tensor:
+        """Return what is scored and the probabilities of all heads side by side: (b, …, k + heads)."""
+        parts = [answer.values]
+        if self.entry.task == "expression":
+            parts = [answer.values.argmax(dim=1, keepdim=True).float(), answer.values]
+        else:
+            for name in self.head_sizes():
+                logits = answer.extra[name]
+                parts.append(logits.sigmoid() if name == "au" else logits.softmax(dim=-1))
+        return torch.cat(parts, dim=-1)
+
+    def everything(self, batch: Batch) -> Tensor:
+        """Return `beside` of what a batch is answered."""
+        return self.beside(self.answer(batch))
 
     def painting_errors(self, batch: Batch) -> Tensor:
         """Return how far off the hidden patches of each picture were painted: (b,).
@@ -263,7 +295,7 @@ class Task(nn.Module):
         agreement = torch.stack(apart).mean()
         return {"total": squared + agreement, "mse": squared, "concordance": agreement}
 
-    def _emofan(self, answer: Answer, truth: Tensor) -> dict[str, Tensor]:
+    def _emofan(self, batch: Batch, answer: Answer, truth: Tensor) -> dict[str, Tensor]:
         places = {name: i for i, name in enumerate(self.labels)}
         affect = torch.stack([truth[:, places[n]] for n in ("valence", "arousal")], dim=1)
         classes = (
@@ -271,7 +303,11 @@ class Task(nn.Module):
             if "expression" in places
             else truth.new_full((len(truth),), -1).long()
         )
-        return shake_loss(answer, affect, classes, shake_weights().to(truth.device))
+        losses = shake_loss(answer, affect, classes, shake_weights().to(truth.device))
+        if "heats" in answer.extra:
+            aligned = alignment_loss(answer, self._points(batch), self.px)
+            losses |= {"alignment": aligned, "total": losses["total"] + aligned}
+        return losses
 
     def _points(self, batch: Batch) -> Tensor:
         assert batch.landmarks is not None

@@ -35,8 +35,9 @@ from duchenne.analysis.study_checks import (
 )
 from duchenne.analysis.study_pool import run_in_processes
 from duchenne.analysis.study_state import SessionState
+from duchenne.analysis.study_summary import _batches
 from duchenne.analysis.study_task import MEASURE, NOTHING, SessionTask
-from duchenne.analysis.tables import read_table
+from duchenne.analysis.tables import Column, read_table, write_parquet
 from duchenne.analysis.window_plan import DEFAULT_PLAN
 from duchenne.recorder.keyring import KeyRing
 from duchenne.stimuli.errors import DuchenneError
@@ -327,6 +328,16 @@ def test_two_participants_with_one_label_are_kept_apart(tmp_path: Path) -> None:
     identity = {"participant": "P01", "session": "01", "task": "t", "run": "01"}
     _, notes = labels_used_twice([(tmp_path / "sub-P02" / "ses-01" / "x.h5", identity)])
     assert notes == ["x.h5 lies in sub-P02, but says that it is of P01."]
+
+
+def test_a_scale_with_numbers_here_and_words_there_is_text(tmp_path: Path) -> None:
+    book = {"rating_mood": Column("Mood.", kind="string")}
+    parts = [pd.DataFrame({"rating_mood": values}) for values in ([3.0, np.nan], ["good", None])]
+    for some in (parts, parts[::-1]):
+        path = write_parquet(_batches(iter(some)), tmp_path / "mood.parquet", book)
+        found = pd.read_parquet(path)["rating_mood"]
+        assert sorted(found.dropna()) == ["3.0", "good"]
+        assert found.isna().sum() == 2
 
 
 def test_a_protocol_that_was_changed_is_told(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from duchenne.analysis.export.factors import write_factors
 from duchenne.analysis.export.private import PrivateNames
 from duchenne.analysis.export.shared_tables import rows_of_exported
 from duchenne.analysis.export.styles import imotions_file, openface_file
+from duchenne.analysis.export.tables_of_study import with_levels
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths, derivatives_of
 from duchenne.analysis.privacy.scopes import Scopes
 from duchenne.analysis.privacy.stale import mark_stale
@@ -125,8 +126,20 @@ def test_what_r_needs_is_quoted(tmp_path: Path) -> None:
     odd = {'a "b"': Column("x", levels={'one "two" \\ three': "m"}, kind="string")}
     write_factors({"t": odd}, tmp_path, "-99")
     script = (tmp_path / "read_tables.R").read_text()
-    assert r'levels = c("one \"two\" \\ three")' in script
+    assert r'levels = union(c("one \"two\" \\ three"), sort(unique(`t`[["a \"b\""]])))' in script
     assert 'na.strings = "-99"' in script
+
+
+def test_categories_of_ones_own_are_levels_too() -> None:
+    book = {"category": Column("x", levels={"HVHA": "pleasant", "LVHA": ""}, kind="string")}
+    usual = pd.DataFrame({"category": ["LVHA", None]})
+    assert with_levels(usual, book) == book
+    own = pd.DataFrame({"category": ["threat", "HVHA", "joy", None]})
+    assert with_levels(own, book)["category"].levels == {
+        "HVHA": "pleasant",
+        "joy": "",
+        "threat": "",
+    }
 
 
 @pytest.fixture

@@ -46,6 +46,21 @@ def test_half_of_the_baseline_must_be_valid(lost_s: float, measured: bool) -> No
     assert np.isfinite(response.change_mean) == measured
 
 
+def test_samples_that_never_arrived_are_not_valid() -> None:
+    trace = _trace()
+    came = (ONSET - 0.2 > T) | (T >= ONSET)  # the tracker fell silent for 0.2 s of the baseline
+    response = pupil_response(T[came], trace[came], ONSET, OFFSET, rate_hz=RATE)
+    assert response.baseline_valid_fraction == pytest.approx(0.6, abs=0.01)
+    came = ((ONSET - 0.45 > T) | (T >= ONSET)) & (T < 7)
+    response = pupil_response(T[came], trace[came], ONSET, OFFSET, rate_hz=RATE)
+    assert np.isnan([response.baseline, response.change_mean]).all()
+    came = T < 5.5  # it stopped while the stimulus was shown
+    response = pupil_response(T[came], trace[came], ONSET, OFFSET, rate_hz=RATE)
+    assert response.valid_fraction == pytest.approx(1.28 / 3.78, abs=0.01)
+    assert np.isnan(response.change_mean)
+    assert response.baseline == pytest.approx(3.0, abs=0.005)
+
+
 def test_an_implausibly_small_baseline_is_refused() -> None:
     trace = _trace()
     trace[(T >= ONSET - 0.5) & (T < ONSET)] = 1.2

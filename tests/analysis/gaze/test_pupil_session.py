@@ -246,6 +246,17 @@ def test_bridged_samples_do_not_count_as_measured() -> None:
     assert course.baseline == 3.0
 
 
+def test_a_trace_that_ends_early_covers_only_what_it_saw() -> None:
+    some = T[T < 11]
+    course = measure_course(some, np.full(some.size, 3.0), np.ones(some.size, bool), 10.0, 14.0)
+    assert course.coverage == pytest.approx(0.78 / 3.78, abs=0.01)
+    assert np.isnan(course.change_mean)
+    late = T[T >= 9.9]
+    course = measure_course(late, np.full(late.size, 3.0), np.ones(late.size, bool), 10.0, 14.0)
+    assert course.baseline_coverage == pytest.approx(0.2)
+    assert np.isnan(course.baseline)
+
+
 def test_implausible_baselines_are_told_from_the_sessions_own() -> None:
     baselines = np.array([3.0, 3.1, 2.9, 3.05, np.nan, 5.0, 0.8])
     expected = [True] * 5 + [False, False]

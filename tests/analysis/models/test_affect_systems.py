@@ -23,12 +23,20 @@ from duchenne.analysis.models.deng import (
     to_bins,
 )
 from duchenne.analysis.models.doe import DifferenceOfEmbeddings, DisentangledEmbeddings
-from duchenne.analysis.models.emofan import EmoFan, mirrored_affect, shake_loss, shake_weights
+from duchenne.analysis.models.emofan import (
+    EmoFan,
+    alignment_loss,
+    mirrored_affect,
+    shake_loss,
+    shake_weights,
+)
 from duchenne.analysis.models.mae_fusion import MaeFusion, fusion_loss
+from duchenne.analysis.models.mae_teacher import encoder_config
 from duchenne.analysis.models.mobilenet_v3 import MobileNetV3
 from duchenne.analysis.models.outputs import Answer
 from duchenne.analysis.models.registry import build_model, n_parameters
 from duchenne.analysis.models.vit_se import ViTSqueezeExcite
+from duchenne.analysis.training.checkpoint import load_initial
 
 NAN = float("nan")
 
@@ -213,6 +221,57 @@ def test_emofan_looks_where_landmarks_are(emofan: EmoFan) -> None:
     row, column = divmod(int(answer.maps["heat"][0, 7].argmax()), 64)
     assert answer.landmarks[0, 7].tolist() == [(column + 0.5) * 4, (row + 0.5) * 4]
     assert float(both.abs().max()) <= 1.0
+
+
+def test_the_alignment_network_of_emofan_may_learn_first() -> None:
+    torch.manual_seed(0)
+    net = EmoFan(5, alignment=True).train()
+    assert all(m.training for part in net.alignment_parts() for m in part.modules())
+    assert all(p.requires_grad for p in net.parameters())
+    answer = net(torch.rand(2, 3, 64, 64))
+    assert answer.extra["heats"].shape == (2, 2, 68, 16, 16)
+    points = torch.rand(2, 68, 2) * 20 + 20
+    loss = alignment_loss(answer, points, 64)
+    loss.backward()
+    assert net.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_landmarks_are_bells_in_the_maps() -> None:
+    """No answer counts the sum of a squared bell, which is pi; the bell itself counts nothing."""
+    points = torch.full((1, 68, 2), 32.0)
+    points[:, 3] = math.nan
+    nothing = Answer(torch.zeros(1, 2), extra={"heats": torch.zeros(1, 2, 68, 16, 16)})
+    assert float(alignment_loss(nothing, points, 64)) == pytest.approx(math.pi, rel=1e-3)
+    away = torch.arange(16) + 0.5 - 8
+    bell = torch.exp(-(away[None] ** 2 + away[:, None] ** 2) / 2)
+    right = Answer(torch.zeros(1, 2), extra={"heats": bell.expand(1, 2, 68, 16, 16)})
+    assert float(alignment_loss(right, points, 64)) == pytest.approx(0, abs=1e-6)
+    unknown = torch.full((1, 68, 2), math.nan)
+    assert float(alignment_loss(nothing, unknown, 64)) == 0
+
+
+def test_smaller_residual_networks() -> None:
+    """What is frozen or shared may be smaller; the heads keep their sizes."""
+    with torch.device("meta"):
+        cnn = build_model("deng_cnn", depth=18)
+        rnn = build_model("deng_rnn", depth=18)
+        first = build_model("ddoe", 8, identity_depth=18)
+    assert n_parameters(cnn) < 12_000_000
+    assert rnn.encoder.embed["affect"][1].in_features == 512
+    assert first.head[0].in_features == 960 + 512
+    assert cnn.head["affect"].in_features == rnn.gru["affect"].input_size == 128
+
+
+def test_vit_begins_from_a_masked_auto_encoder() -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    mae = build_model("mae_pretraining", config=encoder_config(32, {**sizes, "patch_size": 16}))
+    vit = ViTSqueezeExcite(
+        3, ViTConfig(**sizes, image_size=32, patch_size=16, intermediate_size=128)
+    )
+    told = load_initial(vit, {f"net.{k}": v for k, v in mae.state_dict().items()})
+    assert any("start fresh: body.pooler (2), gate.0 (2)" in line for line in told)
+    theirs = mae.state_dict()["body.vit.layers.1.mlp.fc2.weight"]
+    assert torch.equal(vit.state_dict()["body.layers.1.mlp.fc2.weight"], theirs)
 
 
 def test_the_alignment_network_of_emofan_does_not_learn(emofan: EmoFan) -> None:

@@ -23,6 +23,7 @@ from duchenne.analysis.reports.profile import au_profile, prototype_profile
 from duchenne.analysis.reports.ratings_view import rating_checks
 from duchenne.analysis.reports.statistics_view import contrast_rows, curve_figures, p_said
 from duchenne.analysis.reports.study import study_report, write_study_report
+from duchenne.analysis.reports.study_curves import category_chart
 from duchenne.analysis.reports.study_data import StudyData
 from duchenne.analysis.study_plan import read_plan
 from duchenne.analysis.tables import Column, write_table
@@ -62,6 +63,16 @@ def test_group_curves_are_the_known_ones(data: StudyData) -> None:
     assert mean[times < 0.9].max() < 0.1
     assert mean[(times > 1.6) & (times < 2.9)].mean() == pytest.approx(SMILE, rel=0.3)
     assert times[0] == pytest.approx(-0.95)
+
+
+def test_a_stimulus_without_category_is_in_no_line(data: StudyData) -> None:
+    gathered = gather(data, AUS, lambda _done, _all: None)
+    name = data.summary["stimulus_id"].iloc[0]
+    unknown = data.summary["category"].mask(data.summary["stimulus_id"] == name, pd.NA)
+    some = replace(data, summary=data.summary.assign(category=unknown.astype("string")))
+    chart = category_chart(some, gathered, dict.fromkeys(CATEGORIES, "#000000"), AUS)
+    assert chart is not None
+    assert len(chart.panels[0].lines) == len(CATEGORIES)
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:

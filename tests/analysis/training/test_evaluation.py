@@ -26,10 +26,17 @@ from duchenne.analysis.training.curves import (
     read_conditions,
     reliability,
 )
+from duchenne.analysis.training.heads import ensemble, mean_answer
 from duchenne.analysis.training.metrics import INTENSITY, differences, draws, evaluate
 from duchenne.analysis.training.prepared import Faces, write_faces
 from duchenne.analysis.training.published import SOURCES, published_of
-from duchenne.analysis.training.scoring import metrics_for, names_of, read_system
+from duchenne.analysis.training.scoring import (
+    Answered,
+    answered,
+    metrics_for,
+    names_of,
+    read_system,
+)
 from duchenne.analysis.training.settings import TrainSettings
 from duchenne.analysis.training.tasks import Task
 from duchenne.cli import app
@@ -62,11 +69,12 @@ def weights(
     """Write a system that has learnt nothing."""
     torch.manual_seed(seed)
     how = TrainSettings(model=model, labels=labels, **{"input_px": 32, **settings})  # type: ignore[arg-type]
-    task = Task(how, faces.with_labels(labels), n_outputs=len(labels))
+    n_outputs = 2 if model.startswith("deng") else len(labels)
+    task = Task(how, faces.with_labels(labels), n_outputs=n_outputs)
     about = {
         "settings": json.loads(how.model_dump_json()),
         "labels": list(labels),
-        "n_outputs": len(labels),
+        "n_outputs": n_outputs,
         "split": {
             "train": [s for s in faces.subjects if s not in test],
             "validation": [],
@@ -403,3 +411,68 @@ def test_weights_of_another_system_are_refused(faces: Faces, tmp_path: Path) -> 
     write_checkpoint(tmp_path / "b.safetensors", {"net.x": torch.zeros(1)}, about)
     with pytest.raises(DuchenneError, match="does not fit heatmap_hourglass"):
         read_system(tmp_path / "b.safetensors", faces, "b")
+
+
+def test_classes_are_scored_by_recall_too() -> None:
+    """Answering the most frequent class everywhere is right often, and finds one class in four."""
+    truth = np.repeat([0.0, 1.0, 2.0, 3.0], [7, 1, 1, 1])
+    found = metrics_for("expression", graded=False)
+    always = {name: metric(truth, np.zeros(10)) for name, metric in found.items()}
+    assert always["accuracy"] == pytest.approx(0.7)
+    assert always["balanced"] == pytest.approx(0.25)
+    assert always["macro_f1"] == pytest.approx((2 * 7 / 17) / 4)
+    assert all(metric(truth, truth) == 1 for metric in found.values())
+    nothing = np.empty(0)
+    assert all(np.isnan(metric(nothing, nothing)) for metric in found.values())
+
+
+def test_further_heads_and_the_mean_of_several_weights(faces: Faces, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = len(faces)
+    truth = np.column_stack(
+        [rng.uniform(-1, 1, (n, 2)), rng.uniform(0, 5, n), rng.integers(0, 3, n)]
+    ).astype(np.float32)
+    truth[::3, 3] = np.nan
+    names = ("valence", "arousal", "AU12", "expression")
+    affect = replace(faces, truth=truth, names=names)
+    write_faces(tmp_path / "affect", affect)
+    small = {"model_settings": {"classes": 3, "depth": 18}}
+    files = [
+        weights(tmp_path / f"{i}.safetensors", affect, "deng_cnn", names, seed=i, **small)
+        for i in range(2)
+    ]
+    out = tmp_path / "found"
+    told = run(
+        "evaluate", *files, "--ensemble", "--data", tmp_path / "affect", "--draws", 10,
+        "--no-speed", "--out", out,
+    )  # fmt: skip
+    assert "Further heads" in told
+    one, two, both = json.loads(out.with_suffix(".json").read_text())["systems"]
+    assert (both["name"], both["members"]) == ("all together", ["0", "1"])
+    assert both["parameters"] == one["parameters"] + two["parameters"]
+    assert set(one["heads"]) == {"expression", "AU12", "mean_of_units"}
+    assert set(one["heads"]["AU12"]) == {"f1", "accuracy", "auc"}
+    low, high = one["heads"]["expression"]["accuracy"][1:]
+    assert 0 <= low <= one["heads"]["expression"]["accuracy"][0] <= high <= 1
+    systems = [read_system(path, affect, path.stem) for path in files]
+    rows = np.arange(len(affect))
+    answers = [answered(system, affect, rows) for system in systems]
+    mean = mean_answer(answers, "affect")
+    assert np.allclose(mean.values, (answers[0].values + answers[1].values) / 2)
+    assert np.allclose(mean.heads["expression"].sum(axis=1), 1)
+    with pytest.raises(UsageError, match="two or more"):
+        ensemble(systems[:1])
+    other = weights(tmp_path / "cnn.safetensors", affect, "cnn_baseline", ("AU12",))
+    with pytest.raises(UsageError, match="differ"):
+        ensemble([systems[0], read_system(other, affect, "cnn")])
+
+
+def test_classes_of_several_weights_follow_from_their_mean() -> None:
+    shares = (
+        np.array([[0.6, 0.4, 0.0], [0.0, 0.45, 0.55]]),
+        np.array([[0.1, 0.8, 0.1], [0.5, 0.4, 0.1]]),
+    )
+    answers = [
+        Answered(p.argmax(axis=1)[:, None].astype(float), None, {"expression": p}) for p in shares
+    ]
+    assert mean_answer(answers, "expression").values.ravel().tolist() == [1, 1]
