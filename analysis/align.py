@@ -56,8 +56,12 @@ class ShownFrames:
 
     @classmethod
     def of(cls, recording: Recording) -> ShownFrames | None:
-        """Return the shown frames of a recording, or None where no film was shown."""
-        parts = [cls.from_stream(s) for s in recording.of_type("StimulusFrames") if s.n > 0]
+        """Return the shown frames of a recording, or None where no film was shown.
+
+        Streams that do not say the time in the film are passed over.
+        """
+        filled = [s for s in recording.of_type("StimulusFrames") if s.n > 0]
+        parts = [cls.from_stream(s) for s in filled if _media_label(s) is not None]
         if not parts:
             return None
         times = np.concatenate([part.times_s for part in parts])
@@ -73,15 +77,18 @@ class ShownFrames:
         """Return the shown frames of a ``ShownFrames`` stream."""
         times = np.asarray(stream.times_s, dtype=np.float64)
         order = np.argsort(times, kind="stable")
-        labels = [channel.label for channel in stream.info.channels]
-        media_time = next(
-            (name for name in labels if name.startswith("media_time")), "media_time_s"
-        )
+        says_trial = any(channel.label == "trial" for channel in stream.info.channels)
+        trial = stream.column("trial") if says_trial else np.full(len(times), np.nan)
         return cls(
             times[order],
-            np.asarray(stream.column("trial"), dtype=np.float64)[order],
-            np.asarray(stream.column(media_time), dtype=np.float64)[order],
+            np.asarray(trial, dtype=np.float64)[order],
+            np.asarray(stream.column(_media_label(stream) or "media_time_s"), np.float64)[order],
         )
+
+
+def _media_label(stream: Stream) -> str | None:
+    labels = (channel.label for channel in stream.info.channels)
+    return next((label for label in labels if label.startswith("media_time")), None)
 
 
 def annotate(

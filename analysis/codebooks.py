@@ -331,7 +331,7 @@ _AU_MEANINGS = {
     "across gaps, while the stimulus was shown, 0 to 5.",
     "change_mean": "Mean intensity while the stimulus was shown minus its mean in the last second "
     "before onset, which holds part of a rating or of the previous stimulus where the fixation is "
-    "shorter; n/a: less than half of the frames to be expected in that second are usable.",
+    "shorter; n/a: it was measured in less than half of the frames to be expected in that second.",
     "mean_se": "Standard error of that mean over the frames, neighbours being alike (first-order "
     "autoregression); it says nothing of the error of the model. n/a: fewer than 8 measured frames.",
     "coverage": "Share of the frames to be expected while the stimulus was shown in which the Action Unit "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.settings import AnalysisSettings
     from duchenne.analysis.window_plan import WindowPlan
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the same inputs give other tables although the version stays."""
 STUDY_FILES = ("study.yaml", "consent.tsv")
 

@@ -119,7 +119,7 @@ def _valid(columns: Mapping[str, NDArray[Any]], order: NDArray[np.intp]) -> NDAr
             continue
         own = np.isfinite(np.asarray(columns[f"{eye}x"], np.float64)[order])
         if f"{eye}valid" in columns:
-            own &= np.asarray(columns[f"{eye}valid"], np.float64)[order] >= 0.5
+            own &= ~(np.asarray(columns[f"{eye}valid"], np.float64)[order] <= 0.5)  # NaN: not told
         seen |= own
     return seen
 

@@ -140,6 +140,11 @@ def _kinds_shown(shown: pd.DataFrame) -> list[tuple[float, float, str]]:
     ]
 
 
+def gaze_stream(recording: Recording) -> Stream | None:
+    """Return the gaze stream that is analysed; None where none has samples."""
+    return _chosen(recording.of_type("Gaze"), "Gaze", [])
+
+
 def measure_face(
     recording: Recording,
     backend: str,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 GRID_HZ = 25.0
 MIN_PARTICIPANTS = 3
+ROUNDED_S = 1e-6
+"""Tables hold times to the microsecond."""
 MIN_KNOWN = 0.5
 """Least share of a film with a signal for a participant to be measured and to be among the others."""
 
@@ -101,6 +103,29 @@ def shown_of_kind(session: AnalysisPaths, kind: str) -> list[dict[str, Any]]:
 def identity_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return who was shown what: the columns that a table over participants begins with."""
     return {name: row.get(name) for name in (*IDENTITY, "presentation_id", "stimulus_id")}
+
+
+def of_presentation(
+    table: pd.DataFrame, row: Mapping[str, Any], time_column: str = "time"
+) -> pd.DataFrame:
+    """Return the rows of a table from the onset of a presentation to its end.
+
+    Where a stimulus was interrupted and shown again under the same identifier, those of the other attempt are
+    not among them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With ``presentation_id`` and a time.
+    row : mapping
+        Of the summary: ``presentation_id onset duration``.
+    time_column : str
+    """
+    times = table[time_column].to_numpy(np.float64)
+    onset = float(row["onset"]) - ROUNDED_S
+    inside = (times >= onset) & (times < onset + float(row["duration"]))
+    inside &= (table["presentation_id"] == row["presentation_id"]).to_numpy(np.bool_)
+    return table.loc[inside]
 
 
 def rows_of_films(

@@ -149,7 +149,6 @@ class FaceSeries:
             resting,
             (start_s, stop_s, onset_s),
             expected=expected,
-            has_baseline=bool(has_baseline),
             sides=sides,
         )
         row |= self._expression(within, resting, has_baseline=bool(has_baseline))
@@ -191,7 +190,6 @@ class FaceSeries:
         when: tuple[float, float, float],
         *,
         expected: int,
-        has_baseline: bool,
         sides: bool,
     ) -> dict[str, Any]:
         values = self.values[within]
@@ -202,7 +200,10 @@ class FaceSeries:
         coverage = n / expected if expected else np.zeros(len(n))
         base = self.values[resting]
         is_base = np.isfinite(base)
-        baseline = _means(base, is_base, is_base.sum(axis=0)) if has_baseline else np.nan * mean
+        n_base = is_base.sum(axis=0)
+        due = self._expected(resting, BASELINE_S)
+        baseline = _means(base, is_base, n_base)
+        baseline[n_base < MIN_MEASURED_FRACTION * due] = np.nan
         peak = _percentiles(self.smoothed[within], PEAK_PERCENTILE)
         active = _means((values >= ACTIVE).astype(np.float64), known, n)
         area = np.where(known, values, 0.0).sum(axis=0) * (self.step_s if self.step_s > 0 else 0.0)

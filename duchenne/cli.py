@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -54,6 +55,9 @@ EXTRAS = {
     "tobii_research": "tobii",
 }
 """Which extra brings a package that the core install does without."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of the system that say enough without a file."""
 
 app = typer.Typer(
     name="duchenne",
@@ -108,6 +112,12 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        sys.stderr.write(f"duchenne: {place}{error.strerror}\n")
         sys.exit(1)
 
 

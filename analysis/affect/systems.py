@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CLIP_FRAMES = 32
 """Frames of a window of the recurrent system, as it was published."""
-N_EMBEDDING = 960
 _AT_ONCE = 4096
 
 
@@ -238,10 +237,10 @@ class DifferenceReading:
 
     needs_neutral = True
     window = 1
-    n_features = N_EMBEDDING
 
     def __init__(self, trained: Trained) -> None:
         self._net = trained.net
+        self.n_features = int(self._net.n_embedding)
         self.n_classes = len(trained.classes)
         self.picture: Picture = self._net.encoder
 

@@ -28,6 +28,7 @@ from duchenne.analysis.study_films import (
     Usable,
     first_of_each,
     identity_of,
+    of_presentation,
     rows_of_films,
     shown_of_kind,
     standardised,
@@ -194,10 +195,9 @@ def _viewings(session: AnalysisPaths) -> list[SignalViewing]:
     for row in shown:
         traces: dict[str, NDArray[np.float32]] = {}
         if au is not None:
-            traces |= _face_traces(au[au["presentation_id"] == row["presentation_id"]])
+            traces |= _face_traces(of_presentation(au, row))
         if gaze is not None:
-            samples = gaze[gaze["presentation_id"] == row["presentation_id"]]
-            pupil = film_traces(samples)[2]
+            pupil = film_traces(of_presentation(gaze, row))[2]
             if pupil.size:
                 traces[PUPIL] = pupil
         if traces:

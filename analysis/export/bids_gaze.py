@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.export.bids_files import write_json, write_tsv_gz
+from duchenne.analysis.stages import gaze_stream
 from duchenne.analysis.tables import read_table
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ def write_gaze(
     recording: Recording, paths: AnalysisPaths, folder: Path, name: BidsName
 ) -> list[str]:
     """Write the recordings of both eyes; return what could not be, one sentence each."""
-    streams = recording.of_type("Gaze")
-    if not streams:
+    stream = gaze_stream(recording)
+    if stream is None:
         return []
-    stream = streams[0]
-    notes = [f"{name.stem}: only the first of {len(streams)} gaze streams is exported."] * (
-        len(streams) > 1
-    )
+    n_filled = sum(other.n > 0 for other in recording.of_type("Gaze"))
+    notes = [
+        f"{name.stem}: of {n_filled} gaze streams the one that was analyzed is exported, {stream.key}."
+    ] * (n_filled > 1)
     written = 0
     for eye in EYES:
         if not _recorded(stream, eye):
@@ -177,7 +178,8 @@ def _samples(
         x = np.asarray(stream.column(f"{eye}_x", *rows), dtype=np.float64) * scale[0]
         y = np.asarray(stream.column(f"{eye}_y", *rows), dtype=np.float64) * scale[1]
         if f"{eye}_valid" in labels:
-            lost = ~(np.asarray(stream.column(f"{eye}_valid", *rows), dtype=np.float64) > 0)
+            # As in the analysis: NaN says nothing.
+            lost = np.asarray(stream.column(f"{eye}_valid", *rows), dtype=np.float64) <= 0.5
             x, y = np.where(lost, np.nan, x), np.where(lost, np.nan, y)
         part = {
             "timestamp": np.round(times[at : at + ROWS_AT_ONCE], 6),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from duchenne.analysis.face.openface import openface_table
+from duchenne.analysis.stages import gaze_stream
 from duchenne.analysis.tables import read_table
 from duchenne.analysis.values import number, records, text
 from duchenne.recorder.recording import Recording
@@ -92,11 +93,10 @@ def _gaze_rows(session: ExportSession) -> pd.DataFrame | None:
     if not session.scopes.share_signals:
         return None
     with Recording.open(session.file) as recording:
-        streams = recording.of_type("Gaze")
+        stream = gaze_stream(recording)
         screen = recording.screen or {}
-        if not streams or not screen.get("width_px"):
+        if stream is None or not screen.get("width_px"):
             return None
-        stream = streams[0]
         labels = {channel.label: channel.unit for channel in stream.info.channels}
         columns: dict[str, NDArray[np.float64]] = {"Timestamp": np.round(MS * stream.times_s, 3)}
         for eye in ("left", "right"):

@@ -307,9 +307,10 @@ def _to_part(
     progress: Callable[[int], object] | None = None,
 ) -> Outcome:
     part, stamp = _names(unit, settings, folder)
-    for old in (part, stamp):
-        with suppress(OSError):
-            old.unlink(missing_ok=True)
+    with suppress(OSError):
+        stamp.unlink(
+            missing_ok=True
+        )  # its table stays until the new one is whole: another run may read it
     wanted = _stamp(unit, settings)
     with TableInParts(part, settings.style) as table:
         outcome = measure_unit(unit, settings, table.add, progress)
@@ -354,7 +355,9 @@ def _stamp(unit: Unit, settings: Settings) -> dict[str, Any]:
 
 
 def _names(unit: Unit, settings: Settings, folder: Path) -> tuple[Path, Path]:
-    key = "\n".join(str(path.resolve()) for path in unit.paths).encode("utf-8", "replace")
+    """Return table and stamp of a unit; those of other settings have other names."""
+    told = [json.dumps(asdict(settings)), *(str(path.resolve()) for path in unit.paths)]
+    key = "\n".join(told).encode("utf-8", "replace")
     name = f"{unit.paths[0].stem[:40]}-{hashlib.sha256(key).hexdigest()[:12]}"
     part = folder / f"{name}{settings.suffix}"
     return part, folder / f"{name}.stamp.json"

@@ -57,7 +57,7 @@ def face_features(
         between frames lets expect, so that lost frames count as not usable); for every Action Unit
         ``AUxx_mean``, ``AUxx_peak`` (95th percentile of the intensity, smoothed by local parabolas of
         0.2 s) and ``AUxx_change_mean`` (mean minus the mean of the last second before onset, whatever
-        was shown then; NaN unless half of the frames expected in that second are usable);
+        was shown then; NaN unless it was measured in half of the frames expected in that second);
         ``expr_prototype_top`` (the prototype that matches most usable frames, at least a tenth of
         them; else the most frequent of ``neutral``, ``none`` and ``not_assessable``; None without
         usable frames), ``expr_valence_mean``, ``expr_arousal_mean``; ``speaking_fraction`` (NaN unless
@@ -80,7 +80,6 @@ def face_features(
         else np.nan,
     }
     n_before = _expected(before, BASELINE_S, step_s)
-    has_baseline = _share(is_usable[before], n_before) >= MIN_MEASURED_FRACTION
     for column in table.columns:
         name = str(column)
         if not (name.startswith("AU") and name.endswith("_r")):
@@ -92,6 +91,7 @@ def face_features(
         row[f"{au}_mean"] = mean
         smoothed = local_fit(times_s[window], values[window], step_s, _UNBRIDGED).value
         row[f"{au}_peak"] = _peak(smoothed)
+        has_baseline = _share(np.isfinite(values[before]), n_before) >= MIN_MEASURED_FRACTION
         row[f"{au}_change_mean"] = mean - _mean(values[before]) if has_baseline else np.nan
     row["expr_prototype_top"] = _top(table["expr_prototype"][window & is_usable])
     row["expr_valence_mean"] = _mean(table["expr_valence"].to_numpy(np.float64)[window])

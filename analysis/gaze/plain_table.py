@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.gaze.signal import run_ends
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
@@ -226,13 +226,13 @@ def _stimulus_runs(
         return []
     codes = labels.codes if rows is None else labels.codes[rows]
     times = times_s if rows is None else times_s[rows]
-    edges = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist(), codes.size]
-    found = []
-    for first, last in itertools.pairwise(edges):
-        end = float(times[last]) if last < codes.size else float(times[-1])
-        if codes[first] >= 0 and end > times[first]:
-            found.append((labels.names[int(codes[first])], float(times[first]), end))
-    return found
+    starts = np.concatenate(([0], np.flatnonzero(codes[1:] != codes[:-1]) + 1))
+    ends = run_ends(times, np.append(starts[1:], codes.size))
+    return [
+        (labels.names[int(codes[first])], float(times[first]), float(end))
+        for first, end in zip(starts, ends, strict=True)
+        if codes[first] >= 0 and end > times[first]
+    ]
 
 
 def _header(table: Path) -> list[str]:

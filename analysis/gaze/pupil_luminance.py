@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from duchenne.analysis.align import ShownFrames
 from duchenne.analysis.gaze.pupil_light import WHITE_CD_M2
 from duchenne.analysis.gaze.pupil_screen import (
     ScreenGrid,
@@ -124,7 +125,7 @@ def luminance_series(
     for onset_s, offset_s, grey in grey_steps(recording):
         overall[slice(*np.searchsorted(times, [onset_s, offset_s]))] = grey
     local, on = overall.copy(), np.zeros(times.shape, dtype=bool)
-    frames = _shown_frames(recording)
+    frames = ShownFrames.of(recording)
     for row in records(shown):
         first, last = np.searchsorted(times, [row["onset_s"], row["offset_s"]])
         on[first:last] = True
@@ -206,33 +207,15 @@ def _resampled(times: Floats, given: Floats, values: Floats) -> Floats:
     return np.asarray(np.interp(times, given, interpolate_nan(values, known)))
 
 
-def _shown_frames(recording: Recording) -> tuple[Floats, Floats, Floats] | None:
-    """Return session time, trial and media time of each frame of a film that was shown."""
-    streams = [s for s in recording.of_type("StimulusFrames") if s.n > 0]
-    if not streams:
-        return None
-    stream = streams[0]
-    labels = [channel.label for channel in stream.info.channels]
-    media = next((name for name in ("media_time_s", "media_time") if name in labels), None)
-    if media is None or "trial" not in labels:
-        return None
-    return (
-        stream.times_s,
-        np.asarray(stream.column("trial"), dtype=np.float64),
-        np.asarray(stream.column(media), dtype=np.float64),
-    )
-
-
-def _media_times(
-    times: Floats, row: Mapping[str, Any], frames: tuple[Floats, Floats, Floats] | None
-) -> Floats:
+def _media_times(times: Floats, row: Mapping[str, Any], frames: ShownFrames | None) -> Floats:
     """Return the place in the film at each time."""
     trial = integer(row["trial"])
     if frames is not None and trial is not None:
-        at, trials, media_s = frames
-        mine = (trials == trial) & (at >= row["onset_s"] - 0.1) & (at <= row["offset_s"] + 0.1)
+        at = frames.times_s
+        mine = (frames.trial == trial) | np.isnan(frames.trial)
+        mine &= (at >= row["onset_s"] - 0.1) & (at <= row["offset_s"] + 0.1)
         if np.count_nonzero(mine) > 1:
-            return np.asarray(np.interp(times, at[mine], media_s[mine]))
+            return np.asarray(np.interp(times, at[mine], frames.media_time_s[mine]))
     return np.asarray(times - row["onset_s"])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from duchenne.analysis.codebooks import IDENTITY
 from duchenne.analysis.gaze.scanpath import MULTIMATCH_MIN_FIXATIONS, multimatch
-from duchenne.analysis.study_films import identity_of, shown_of_kind, write_rows
+from duchenne.analysis.study_films import identity_of, of_presentation, shown_of_kind, write_rows
 from duchenne.analysis.tables import Column, read_table
 from duchenne.analysis.values import number, records
 
@@ -156,7 +156,7 @@ def _paths_of(session: AnalysisPaths) -> Iterator[tuple[str, str, _Path]]:
         if name not in sizes:
             continue
         width, height = sizes[name]
-        mine = fixations[fixations["presentation_id"] == name]
+        mine = of_presentation(fixations, row, "onset")
         values = tuple(
             mine[column].to_numpy(dtype=np.float64) * scale
             for column, scale in (("x_stim", width), ("y_stim", height), ("duration", 1.0))

@@ -129,6 +129,33 @@ def gap_starts(times_s: ArrayLike, rate_hz: float) -> Ints:
     return np.concatenate(found) if found else np.empty(0, dtype=np.intp)
 
 
+def run_ends(times_s: ArrayLike, stops: ArrayLike) -> Floats:
+    """Return when what runs of rows say ends, such as the stimulus that they name.
+
+    Parameters
+    ----------
+    times_s : array_like, shape (n,)
+        Seconds, ascending.
+    stops : array_like of int, shape (m,)
+        Index after the last row of each run, from 1.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        The time of the row that follows; one usual step after the last row of the run where none follows, or
+        only after a gap (rows between two stimuli were left out).
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    stop = np.asarray(stops, dtype=np.intp)
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    step_s = float(np.median(steps)) if steps.size else 0.0
+    last = times[stop - 1]
+    following = times[np.minimum(stop, times.size - 1)]
+    at_once = (stop < times.size) & (following - last <= max(GAP_PERIODS * step_s, GAP_MIN_S))
+    return np.asarray(np.where(at_once, following, last + step_s))
+
+
 class Segment(NamedTuple):
     """Samples of one sampling rate: half-open indices, Hz."""
 

@@ -24,6 +24,7 @@ from duchenne.analysis.study_films import (
     Usable,
     first_of_each,
     identity_of,
+    of_presentation,
     rows_of_films,
     shown_of_kind,
     standardised,
@@ -201,8 +202,7 @@ def _viewings(session: AnalysisPaths) -> list[_Viewing]:
         if samples is None:
             reason = "no gaze was analysed"
         else:
-            mine = samples[samples["presentation_id"] == row["presentation_id"]]
-            traces = film_traces(mine)
+            traces = film_traces(of_presentation(samples, row))
             if not traces.shape[1]:
                 reason = "which frames of the film were shown is not recorded"
         found.append(_Viewing(identity_of(row), traces, reason))

@@ -48,16 +48,28 @@ class DifferenceOfEmbeddings(nn.Module):
     n_outputs : int
         Classes.
     encoder : nn.Module, optional
-        Gives (b, 960) of images; a fresh MobileNetV3-Large where absent. Is frozen.
+        Gives embeddings of images; a fresh MobileNetV3-Large (960) where absent. Is frozen.
+    residual : {18, 50}, optional
+        Depth of a residual network in the place of MobileNetV3, such as one that has learnt Action Units.
     """
 
-    taken_over: ClassVar[dict[str, str]] = {"emotion.": "encoder.body."}
-    """Where weights of the first stage of the disentangled model belong."""
+    taken_over: ClassVar[dict[str, str]] = {
+        "emotion.": "encoder.body.",
+        "body.": "encoder.body.body.",
+    }
+    """Where weights of the first stage of the disentangled model, or of a residual network, belong."""
 
-    def __init__(self, n_outputs: int = 8, encoder: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        n_outputs: int = 8,
+        encoder: nn.Module | None = None,
+        *,
+        residual: Literal[18, 50] | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = Frozen(encoder or MobileNetV3())
-        self.head = _perceptron(2 * N_CHANNELS, n_outputs)
+        own, self.n_embedding = _encoder(residual)
+        self.encoder = Frozen(encoder or own)
+        self.head = _perceptron(2 * self.n_embedding, n_outputs)
 
     def forward(self, pairs: Tensor) -> Answer:
         """Return class probabilities.
@@ -96,7 +108,12 @@ class DisentangledEmbeddings(nn.Module):
         ResNet-50 where absent, which knows nobody. Is frozen.
     identity_depth : {50, 18}
         Of that fresh network; the study has 50.
+    residual : {18, 50}, optional
+        Depth of a residual network that learns emotion in the place of MobileNetV3.
     """
+
+    taken_over: ClassVar[dict[str, str]] = {"body.": "emotion.body."}
+    """Where weights of a residual network belong."""
 
     def __init__(
         self,
@@ -104,14 +121,15 @@ class DisentangledEmbeddings(nn.Module):
         identity: nn.Module | None = None,
         *,
         identity_depth: Literal[18, 50] = 50,
+        residual: Literal[18, 50] | None = None,
     ) -> None:
         super().__init__()
-        self.n_outputs = n_outputs
-        self.emotion = MobileNetV3()
+        self.n_outputs, self.residual = n_outputs, residual
+        self.emotion, n_emotion = _encoder(residual)
         body = ResNet(identity_depth)
         self.identity = Frozen(identity or _Pooled(body))
         n_identity = IDENTITY if identity is not None else body.n_channels
-        self.head = _perceptron(N_CHANNELS + n_identity, n_outputs)
+        self.head = _perceptron(n_emotion + n_identity, n_outputs)
 
     def forward(self, images: Tensor) -> Answer:
         """Return class probabilities of images (b, 3, h, w)."""
@@ -121,7 +139,15 @@ class DisentangledEmbeddings(nn.Module):
 
     def second_stage(self) -> DifferenceOfEmbeddings:
         """Return the second stage: difference of embeddings of the emotion encoder, now frozen."""
-        return DifferenceOfEmbeddings(self.n_outputs, self.emotion)
+        return DifferenceOfEmbeddings(self.n_outputs, self.emotion, residual=self.residual)
+
+
+def _encoder(residual: Literal[18, 50] | None) -> tuple[nn.Module, int]:
+    """Return a fresh encoder and the length of its embeddings."""
+    if residual is None:
+        return MobileNetV3(), N_CHANNELS
+    body = ResNet(residual)
+    return _Pooled(body), body.n_channels
 
 
 class _Pooled(nn.Module):

@@ -24,7 +24,11 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     data: Annotated[
-        Path, typer.Option(help="The prepared faces it was trained on: they set the 8-bit scales.")
+        list[Path],
+        typer.Option(
+            help="The prepared faces it was trained on: they set the 8-bit scales. Repeat it where "
+            "it was trained on several."
+        ),
     ],
     *,
     pictures: Annotated[
@@ -42,10 +46,11 @@ def export(
 
     from duchenne.analysis.models.export import export_student
     from duchenne.analysis.models.export_affect import export_affect, is_of_affect
-    from duchenne.analysis.training.prepared import read_faces
+    from duchenne.analysis.training.together import read_together
 
+    faces = read_together(data)
     if is_of_affect(checkpoint):
-        card = export_affect(checkpoint, read_faces(data), out, n_pictures=pictures)
+        card = export_affect(checkpoint, faces, out, n_pictures=pictures)
         for name, n_bytes in card["bytes"].items():
             typer.echo(f"{name}: {n_bytes / 1e6:.1f} MB")
         if "correlation" in card["int8"]:
@@ -55,9 +60,7 @@ def export(
             )
         typer.echo(f"Written: {out}")
         return
-    written = export_student(
-        checkpoint, read_faces(data), out, n_pictures=pictures, keep_float=keep_float
-    )
+    written = export_student(checkpoint, faces, out, n_pictures=pictures, keep_float=keep_float)
     figures, files = written.card["int8"], written.card["files"]
     for name, row in files.items():
         typer.echo(f"{name}: {row['bytes'] / 1e6:.1f} MB")

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 BASELINE_S = 0.5
 PUPIL = "pupil"
 MIN_PARTICIPANTS = 5
+SAME_ONSET_S = 0.001
+_PLACE = ("time", "presentation_id", "t_from_onset_s")
 
 
 def steps_of(curve: Curve) -> FloatArray:
@@ -64,11 +66,11 @@ def read_courses(
         pupils = [curve for curve in curves if curve.measure == PUPIL]
         if faces and paths.au.is_file():
             columns = {f"{curve.measure}_r" for curve in faces}
-            table = _face_table(paths, columns)
+            table = _of_used_attempts(_face_table(paths, columns), paths)
             for curve in faces:
                 found[curve.name] |= _courses(table, f"{curve.measure}_r", curve)
         if pupils and paths.gaze.is_file():
-            table = _gaze_table(paths)
+            table = _of_used_attempts(_gaze_table(paths), paths)
             for curve in pupils:
                 found[curve.name] |= _courses(table, PUPIL, curve)
     return found
@@ -253,14 +255,27 @@ def _means(
     return mean.reshape(n_rows, n_columns)
 
 
+def _of_used_attempts(table: pd.DataFrame, paths: AnalysisPaths) -> pd.DataFrame:
+    """Leave out the attempts at a presentation that its row of the summary is not about."""
+    if "time" not in table.columns or not paths.summary.is_file():
+        return table
+    summary = read_table(paths.summary)
+    onsets = dict(zip(summary["presentation_id"], summary["onset"], strict=True))
+    used = table["presentation_id"].map(onsets).to_numpy(np.float64)
+    began = table["time"].to_numpy(np.float64) - table["t_from_onset_s"].to_numpy(np.float64)
+    with np.errstate(invalid="ignore"):
+        other: BoolArray = np.abs(began - used) > SAME_ONSET_S
+    return table.loc[~other]
+
+
 def _face_table(paths: AnalysisPaths, columns: set[str]) -> pd.DataFrame:
     """Return the usable frames of a face."""
     table = read_table(paths.au)
     usable: BoolArray = np.ones(len(table), np.bool_)
     if "usable" in table.columns:
         usable = table["usable"].fillna(False).astype(bool).to_numpy()
-    wanted = ["presentation_id", "t_from_onset_s", *sorted(columns & set(table.columns))]
-    return table.loc[usable, wanted]
+    wanted = [*_PLACE, *sorted(columns)]
+    return table.loc[usable, [name for name in wanted if name in table.columns]]
 
 
 def _gaze_table(paths: AnalysisPaths) -> pd.DataFrame:
@@ -270,7 +285,7 @@ def _gaze_table(paths: AnalysisPaths) -> pd.DataFrame:
 
     try:
         names = set(pq.read_schema(paths.gaze).names)
-        wanted = [name for name in ("presentation_id", "t_from_onset_s", PUPIL) if name in names]
+        wanted = [name for name in (*_PLACE, PUPIL) if name in names]
         table: pd.DataFrame = pq.read_table(paths.gaze, columns=wanted).to_pandas()
     except (OSError, pa.ArrowInvalid) as error:
         raise DuchenneError(f"{paths.gaze} cannot be read: {error}") from error

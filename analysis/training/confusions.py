@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from duchenne.analysis.training.metrics import Floats
     from duchenne.analysis.training.prepared import Faces
-    from duchenne.analysis.training.scoring import System
+    from duchenne.analysis.training.scoring import Answered, System
 
 
 def confused(truth: NDArray[np.int64], found: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -35,18 +34,21 @@ def confused(truth: NDArray[np.int64], found: NDArray[np.int64], n: int) -> NDAr
 
 
 def write_confusion(
-    folder: Path, system: System, truth: Floats, found: Floats, faces: Faces
+    folder: Path, system: System, answer: Answered, faces: Faces, rows: NDArray[np.intp]
 ) -> None:
     """Write which class, or which quadrant of valence and arousal, was taken for which.
 
     Parameters
     ----------
     folder : Path
-        Gets ``NAME-classes`` or ``NAME-quadrants``, each .png, .svg and .tsv.
+        Gets ``NAME-classes`` or ``NAME-quadrants`` (of systems of affect that tell classes too, both), each
+        .png, .svg and .tsv.
     system : System
-    truth, found : (n, k) float64
+    answer : Answered
     faces : Faces
         May say the names of the classes.
+    rows : (n,) int
+        Of the faces that were asked about.
 
     Raises
     ------
@@ -54,27 +56,39 @@ def write_confusion(
         When the folder cannot be written.
     """
     from duchenne.analysis.affect.quadrants import LABELS, quadrant_numbers  # noqa: PLC0415
-    from duchenne.analysis.training.curve_figures import draw_confusion  # noqa: PLC0415
+    from duchenne.analysis.training.scoring import truth_of  # noqa: PLC0415
+
+    truth = truth_of(system, faces)[rows]
+    if system.entry.task == "affect":
+        pair = [system.labels.index(name) for name in ("valence", "arousal")]
+        true, said = (quadrant_numbers(*values[:, pair].T) for values in (truth, answer.values))
+        _write(folder, system.name, "quadrants", confused(true, said, len(LABELS)), LABELS)
+    if "expression" in answer.heads and "expression" in faces.names:
+        shown = faces.truth[rows, faces.names.index("expression")]
+        true = np.where(np.isfinite(shown), np.nan_to_num(shown), -1).astype(np.int64)
+        said = answer.heads["expression"].argmax(axis=1).astype(np.int64)
+        if (true >= 0).any():
+            names = _class_names(faces, int(max(true.max(initial=0), said.max(initial=0))) + 1)
+            _write(folder, system.name, "classes", confused(true, said, len(names)), names)
+
+
+def _class_names(faces: Faces, n: int) -> tuple[str, ...]:
     from duchenne.analysis.training.datasets.base import EXPRESSIONS  # noqa: PLC0415
 
-    if system.entry.task == "affect":
-        names: tuple[str, ...] = LABELS
-        kind = "quadrants"
-        pair = [system.labels.index(name) for name in ("valence", "arousal")]
-        true, said = (quadrant_numbers(*values[:, pair].T) for values in (truth, found))
-    else:
-        kind = "classes"
-        true = np.where(np.isfinite(truth[:, 0]), np.nan_to_num(truth[:, 0]), -1).astype(np.int64)
-        said = found[:, 0].astype(np.int64)
-        n = int(max(true.max(initial=0), said.max(initial=0))) + 1
-        known = tuple(faces.about.get("classes") or EXPRESSIONS)
-        names = known[:n] if len(known) >= n else tuple(map(str, range(n)))
-    counts = confused(true, said, len(names))
-    stem = folder / f"{system.name}-{kind}"
+    known = tuple(faces.about.get("classes") or EXPRESSIONS)
+    return known[:n] if len(known) >= n else tuple(map(str, range(n)))
+
+
+def _write(
+    folder: Path, system: str, kind: str, counts: NDArray[np.int64], names: tuple[str, ...]
+) -> None:
+    from duchenne.analysis.training.curve_figures import draw_confusion  # noqa: PLC0415
+
+    stem = folder / f"{system}-{kind}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         table = pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=list(names))
-        table.to_csv(stem.with_suffix(".tsv"), sep="\t")
-        draw_confusion(stem, f"{system.name}: {kind}", counts, names)
+        table.to_csv(f"{stem}.tsv", sep="\t")
+        draw_confusion(stem, f"{system}: {kind}", counts, names)
     except OSError as error:
         raise DuchenneError(f"{folder} cannot be written ({error.strerror or error}).") from error

@@ -280,10 +280,10 @@ def write_curves(
     """
     from duchenne.analysis.training.curve_figures import draw_calibration, draw_robustness  # noqa: PLC0415
 
-    truth = truth_of(system, faces)[rows]
     if system.entry.task in {"expression", "affect"}:
-        write_confusion(folder, system, truth, answer.values, faces)
+        write_confusion(folder, system, answer, faces, rows)
         return
+    truth = truth_of(system, faces)[rows]
     graded = is_graded(faces.truth, faces.names)
     of_intensity = system.entry.task == "intensity"
     try:

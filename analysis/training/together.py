@@ -86,13 +86,19 @@ def together(sets: Mapping[str, Faces]) -> Faces:
     Raises
     ------
     DuchenneError
-        When their pictures have two sizes, or their sounds two numbers of features.
+        When their pictures have two sizes or alignments, or their sounds two numbers of features.
     """
     parts = list(sets.values())
     sizes = {name: part.images.shape[1] for name, part in sets.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {px} px" for name, px in sizes.items())
         raise DuchenneError(f"the pictures have two sizes ({told}): prepare them with one --px.")
+    aligned = {str(part.about["alignment"]) for part in parts if "alignment" in part.about}
+    if len(aligned) > 1:
+        raise DuchenneError(
+            f"the faces are aligned in two ways ({', '.join(sorted(aligned))}): prepare them with one "
+            "--align."
+        )
     labels = tuple(dict.fromkeys(name for part in parts for name in part.names))
     truth = np.concatenate([_labelled(part, labels) for part in parts])
     subject = [np.char.add(f"{name}/", part.subject) for name, part in sets.items()]
@@ -107,7 +113,11 @@ def together(sets: Mapping[str, Faces]) -> Faces:
         cast("NDArray[np.uint8]", Stacked([part.images for part in parts])),
         truth, labels, np.concatenate(subject),
         _filled([part.landmarks for part in parts], parts, (N_LANDMARKS, 2)),
-        {"name": " + ".join(sets), "sets": {name: part.about for name, part in sets.items()}},
+        {
+            "name": " + ".join(sets),
+            **({"alignment": aligned.pop()} if aligned else {}),
+            "sets": {name: part.about for name, part in sets.items()},
+        },
         source=np.array([text for texts in source for text in texts], np.str_),
         departure=_filled(departure, parts, ()),
         sound=_filled([part.sound for part in parts], parts, None),

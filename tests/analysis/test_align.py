@@ -16,11 +16,10 @@ from duchenne.analysis.align import (
     presentations,
 )
 from duchenne.recorder.recording import Recording
+from duchenne.recorder.streams import Channel, StreamInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from duchenne.recorder.streams import StreamInfo
 
 IDENTITY = Identity("P01", "01", "test", "01")
 
@@ -178,6 +177,26 @@ def test_frames_of_an_earlier_film_are_not_on_the_screen_any_more(tmp_path: Path
         table = phases(recording)
     placed = annotate(pd.DataFrame({"t": [4.2, 5.0, 10.5]}), "t", table, IDENTITY, frames)
     np.testing.assert_allclose(placed["media_time_s"], [0.0, 0.5, np.nan])
+
+
+def test_a_stream_of_frames_that_says_less_is_no_obstacle(tmp_path: Path) -> None:
+    times = np.arange(4.0, 5.0, 0.1)
+    media = StreamInfo(
+        "Film", "StimulusFrames", "f", "u7", "h", "double64", 0.0, 1, (Channel("media_time_s"),)
+    )
+    flips = StreamInfo(
+        "Flips", "StimulusFrames", "g", "u8", "h", "double64", 0.0, 1, (Channel("n"),)
+    )
+    values = (times - 4.0)[:, None]
+    file = constructed_session(
+        tmp_path / "s.h5", gaze=None, streams=[(media, times, values), (flips, times, values)]
+    )
+    with Recording.open(file) as recording:
+        frames = ShownFrames.of(recording)
+        assert frames is not None
+        table = pd.DataFrame({"time": [4.55]})
+        placed = annotate(table, "time", phases(recording), IDENTITY, frames)
+    assert placed["media_time_s"].tolist() == pytest.approx([0.5])
 
 
 def test_frames_of_all_streams_count(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from au_geometry_evaluate import MOVED, RELIABLE, pcc, scores, table
-from au_geometry_train import LOCKED, SIDED
+from au_geometry_faces import LOCKED, SIDED
 from student_faces import (
     MODES,
     TRUTH,
@@ -190,7 +190,7 @@ def fitting_paths(given: argparse.Namespace) -> list[Path]:
 
 def plain_faces(seen: Seen, paths: list[Path]) -> Seen:
     """Return the same faces as the blendshape map sees them."""
-    from au_geometry_train import as_frames
+    from au_geometry_faces import as_frames
 
     backend, rows = BlendshapeBackend(), []
     for path in paths:
@@ -261,7 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--student", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, default=None)
-    parser.add_argument("--faces", type=Path, default=None)
+    parser.add_argument("--faces", type=Path, nargs="+", default=None)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fit", type=Path, action="append")
     parser.add_argument("--media", type=Path, required=True)
@@ -271,9 +271,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.checkpoint is not None:
         from duchenne.analysis.models.export import export_student
-        from duchenne.analysis.training.prepared import read_faces
+        from duchenne.analysis.training.together import read_together
 
-        export_student(given.checkpoint, read_faces(given.faces), given.student)
+        export_student(given.checkpoint, read_together(given.faces), given.student)
     evaluate(given)
     print(f"Written: {given.out}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from au_geometry_train import SIDED, UNITS, as_frames
+from au_geometry_faces import SIDED, UNITS, as_frames
 
 from duchenne.analysis.face.backends.pixels import student_input
 from duchenne.analysis.face.backends.student import joined

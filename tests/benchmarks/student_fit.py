@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from au_geometry_evaluate import pcc
-from au_geometry_train import LOCKED, fit_zone
+from au_geometry_faces import LOCKED
+from au_geometry_fit import fit_zone
 from scipy.optimize import nnls
 from student_faces import MODES, TRUTH, Seen
 

@@ -113,13 +113,19 @@ def facts_table(card: dict[str, Any]) -> str:
     return table(
         [
             ["network", f"{trained['model']}, {card['input_px']} px, {len(card['units'])} units"],
-            ["trained on", f"{trained['data'].get('from', 'not told')}; {people}; {chosen}"],
+            ["trained on", f"{_sources(trained['data'])}; {people}; {chosen}"],
             ["calibrated on", f"{card['n_fit_identities']} further identities"],
             ["files", " + ".join(sizes)],
             ["8 bits cost", f"{cost} on {eight['n_pictures']} pictures of validation identities"],
         ],
         ["", ""],
     )
+
+
+def _sources(data: dict[str, Any]) -> str:
+    """Return what made the faces, of one prepared set or of several."""
+    sets = data.get("sets", {"": data})
+    return ", ".join(dict.fromkeys(str(one.get("from", "not told")) for one in sets.values()))
 
 
 def gains(sections: dict[str, str]) -> str:

@@ -7,7 +7,8 @@
 Settings are written to ``OUT/NAME.yaml``, weights to ``OUT/NAME``; what is there already is not trained
 again, and a training that was broken off goes on. ``--size cpu`` is what two processor cores do in about
 five hours: few people, small pictures, few epochs, all from scratch. ``--size gpu`` follows the papers.
-``ablation`` repeats the comparison of LibreFace: few people with labels, many without.
+``--what ablation`` repeats the comparison of LibreFace: few people with labels, many without.
+``--what student`` trains the student that is shipped (``--more`` names further sets of people with labels).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -29,7 +30,14 @@ from duchenne.analysis.face.landmarks import BLENDSHAPE_NAMES
 from duchenne.analysis.face.model import create_landmarker, face_model_path
 from duchenne.analysis.training.prepared import read_faces, write_faces
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
+MEASURED = tuple(
+    f"AU{unit:02d}"
+    for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 28, 45)
+)
 GENTLE = {"crop": 0.9, "brightness": 0.12, "contrast": 0.12, "colour": 0.05, "noise": 0.012}
 """Variation of pictures that were varied when they were rendered."""
 LEAST_SPREAD = 0.1
@@ -176,6 +184,27 @@ def ablation(size: str) -> tuple[Plan, ...]:
     )
 
 
+def student(size: str) -> tuple[Plan, ...]:
+    """Return the trainings of the shipped student: blendshapes of the others, then 20 units of all."""
+    first = next(plan for plan in ablation(size) if plan.name == "student_first")
+    more = {
+        "labels": list(MEASURED),
+        "batch_size": 64,
+        "validation": 0.05,
+        "ema": 0.99,
+        "augmentation": GENTLE | {"colour": 0.0},
+        "initial": "{runs}/student_first/best.safetensors",
+    }
+    return first, Plan("student", "resnet18_student", first.px, 7, more, "all")
+
+
+def plans_of(what: str, size: str) -> tuple[Plan, ...]:
+    """Return the trainings of a comparison, or of the shipped student, in order."""
+    if what == "systems":
+        return SYSTEMS[size]
+    return ablation(size) if what == "ablation" else student(size)
+
+
 def parts(train: Path, out: Path, people: int) -> dict[str, Path]:
     """Split the people for training into those with Action Unit labels and the others; return folders."""
     faces = read_faces(train)
@@ -214,20 +243,22 @@ def pseudo_labels(source: Path, folder: Path) -> Path:
     return folder
 
 
-def run(plan: Plan, size: str, data: Path, out: Path) -> float:
+def run(plan: Plan, size: str, data: Sequence[Path], out: Path) -> float:
     """Train; return the hours it took, 0 where it was done already."""
     done = out / plan.name / "finished"
     if done.is_file():
         return 0.0
     settings_now = plan.settings(size)
     if plan.data == "pseudo":
-        settings_now["labels"] = list(read_faces(data).names)
+        settings_now["labels"] = list(read_faces(data[0]).names)
     text = yaml.safe_dump(settings_now, sort_keys=False).replace("{runs}", str(out))
     settings = out / f"{plan.name}.yaml"
     settings.write_text(text, "utf-8")
     begun = time.monotonic()
     command = [sys.executable, "-m", "duchenne.cli", "train", str(settings)]
-    command += ["--data", str(data), "--out", str(out / plan.name), "--resume"]
+    for folder in data:
+        command += ["--data", str(folder)]
+    command += ["--out", str(out / plan.name), "--resume"]
     print(f"{plan.name}: {plan.model}, {plan.px} px, {plan.epochs} epochs", flush=True)
     subprocess.run(command, check=True, env=os.environ)
     hours = (time.monotonic() - begun) / 3600
@@ -245,24 +276,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(SYSTEMS), default="cpu")
     parser.add_argument("--people", type=int, default=100, help="with Action Unit labels")
-    parser.add_argument("--what", choices=("systems", "ablation"), default="systems")
+    parser.add_argument("--what", choices=("systems", "ablation", "student"), default="systems")
+    parser.add_argument("--more", type=Path, nargs="*", default=[], help="further sets (student)")
     parser.add_argument("--only", nargs="*", help="names of trainings")
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     folders = parts(arguments.train, out, arguments.people)
-    is_ablation = arguments.what == "ablation"
-    if is_ablation:
+    folders["all"] = arguments.train
+    if arguments.what != "systems":
         folders["pseudo"] = pseudo_labels(folders["others"], out / "data" / "pseudo")
-    plans = ablation(arguments.size) if is_ablation else SYSTEMS[arguments.size]
+    plans = plans_of(arguments.what, arguments.size)
     hours = {}
     for plan in plans:
         if not arguments.only or plan.name in arguments.only:
-            hours[plan.name] = run(plan, arguments.size, folders[plan.data], out)
+            data = [folders[plan.data], *(arguments.more if plan.data == "all" else ())]
+            hours[plan.name] = run(plan, arguments.size, data, out)
     scored = [
         out / plan.name / "best.safetensors"
         for plan in plans
-        if plan.data == "labelled" and (out / plan.name / "finished").is_file()
+        if plan.data in ("labelled", "all") and (out / plan.name / "finished").is_file()
     ]
     print("hours:", {name: round(float(np.round(h, 2)), 2) for name, h in hours.items()})
     command = [sys.executable, "-m", "duchenne.cli", "evaluate", *map(str, scored)]

@@ -11,8 +11,9 @@ made the labels). Settings are written to ``OUT/NAME.yaml``, weights to ``OUT/NA
 not trained again, and a training that was broken off goes on. ``--only`` takes names of trainings; those that
 they start from come first. ``--size cpu`` is what one processor core does in about an hour; ``--size gpu``
 follows the papers. ``--encoder`` takes a masked auto-encoder, or a teacher made from one, that is there
-already, ``--residual`` a ResNet student that Deng's teacher starts from (``zoo.py --what ablation`` makes
-them). ``--score`` trains nothing, and ``--page`` puts the tables into a page.
+already, ``--residual`` a ResNet student that Deng's networks and the differences of embeddings start from
+(``zoo.py --what ablation`` makes them). ``--score`` trains nothing, and ``--page`` puts the tables into a
+page.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from zoo_affect_faces import (
     AFFECT,
     DENG_UNITS,
     FRAME_HZ,
+    as_films,
     incomplete,
     of_actions,
     of_affect,
@@ -67,6 +69,8 @@ class Plan:
     px, epochs : int
     more : dict
         Further settings.
+    besides : str
+        Another set that it is trained on too.
     after : str
         Training whose weights it starts from, or whose answers it learns from.
     """
@@ -78,6 +82,7 @@ class Plan:
     epochs: int
     more: dict[str, Any] = field(default_factory=dict)
     after: str = ""
+    besides: str = ""
 
     def settings(self, size: str) -> dict[str, Any]:
         """Return the settings of `duchenne train`."""
@@ -140,7 +145,7 @@ def plans(
     encoder : dict, optional
         Settings of a masked auto-encoder that is there: it is not trained here then.
     residual : bool
-        Whether Deng's teacher starts from a network that is there.
+        Whether Deng's teacher and the differences of embeddings start from a network that is there.
     """
     small = size == "cpu"
     mae = encoder or {
@@ -149,11 +154,11 @@ def plans(
     }
     return (
         *_auto_encoder(mae, small=small, is_there=encoder is not None),
-        *_differences(small=small),
-        _vit(mae, small=small, is_there=encoder is not None),
+        *_fusion(mae, small=small, is_there=encoder is not None),
+        *_differences(small=small, residual=residual),
         *_deng(SIZES[size].students, small=small, residual=residual),
         *_emofan(small=small),
-        *_fusion(mae, small=small, is_there=encoder is not None),
+        _vit(mae, small=small, is_there=encoder is not None),
     )
 
 
@@ -173,25 +178,28 @@ def _auto_encoder(mae: dict[str, Any], *, small: bool, is_there: bool) -> tuple[
     return (Plan("mae", "mae_pretraining", "pictures", mae["input_px"], 4 if small else 100, more),)
 
 
-def _differences(*, small: bool) -> tuple[Plan, ...]:
+def _differences(*, small: bool, residual: bool) -> tuple[Plan, ...]:
     """Return both systems of differences, each with and without the neutral face.
 
-    The frozen encoder of the first has learnt which Action Unit is strongest in other people, in the place
-    of ImageNet; that of the second goes on from there and learns emotion, beside a frozen network for
-    identity (fresh: it knows nobody).
+    There are no weights of ImageNet here. With a residual network that is there, the frozen encoder is that;
+    otherwise it first learns which Action Unit is strongest in other people. That of the second system goes
+    on from there and learns emotion, beside a frozen network for identity (fresh: it knows nobody).
     """
-    px, deep = (64, 18) if small else (224, 50)
-    beside = {"model_settings": {"identity_depth": deep}}
-    how = {"balance": "under" if small else "over"}
-    alone = how | {"neutral_reference": False}
-    actions = {"initial": "{runs}/doe_first/best.safetensors"}
-    emotion = {"initial": "{runs}/ddoe_stage1/best.safetensors"}
+    px, deep = (96 if residual else 64, 18) if small else (224, 50)
     epochs = 8 if small else 30
+    encoder: dict[str, Any] = {"residual": 18} if residual else {}
+    beside = {"model_settings": {"identity_depth": deep} | encoder}
+    how = {"balance": "under" if small else "over", "model_settings": encoder}
+    alone = how | {"neutral_reference": False}
+    start = "{residual}" if residual else "{runs}/doe_first/best.safetensors"
+    known, emotion = {"initial": start}, {"initial": "{runs}/ddoe_stage1/best.safetensors"}
+    before = "" if residual else "doe_first"
+    first = Plan("doe_first", "ddoe", "actions", px, 6 if small else 30, beside)
     return (
-        Plan("doe_first", "ddoe", "actions", px, 6 if small else 30, beside),
-        Plan("doe_alone", "doe", "expressions", px, epochs, alone | actions, "doe_first"),
-        Plan("doe", "doe", "expressions", px, epochs, how | actions, "doe_first"),
-        Plan("ddoe_stage1", "ddoe", "expressions", px, epochs, how | beside | actions, "doe_first"),
+        *(() if residual else (first,)),
+        Plan("doe_alone", "doe", "expressions", px, epochs, alone | known, before),
+        Plan("doe", "doe", "expressions", px, epochs, how | known, before),
+        Plan("ddoe_stage1", "ddoe", "expressions", px, epochs, how | beside | known, before),
         Plan(
             "ddoe_stage2_alone", "doe", "expressions", px, epochs // 2, alone | emotion,
             "ddoe_stage1",
@@ -207,10 +215,13 @@ def _vit(mae: dict[str, Any], *, small: bool, is_there: bool) -> Plan:
         "model_settings": {"encoder": sizes},
         "balance": "under" if small else "over",
         "initial": "{mae}",
-        "learning_rate": 3e-4 if small else 1e-4,
+        "learning_rate": 6e-4 if small else 1e-4,
+        "warmup_epochs": 1,
     }
     after = "" if is_there else "mae"
-    return Plan("vit_se", "vit_se", "expressions", mae["input_px"], 6 if small else 30, more, after)
+    return Plan(
+        "vit_se", "vit_se", "expressions", mae["input_px"], 18 if small else 30, more, after
+    )
 
 
 def _deng(students: int, *, small: bool, residual: bool) -> tuple[Plan, ...]:
@@ -226,7 +237,7 @@ def _deng(students: int, *, small: bool, residual: bool) -> tuple[Plan, ...]:
     told = how | {"teacher": "{runs}/deng_teacher/best.safetensors"}
     clips = how | {
         "initial": "{runs}/deng_student_1/best.safetensors",
-        "clip": {"frames": 32, "every": 8},
+        "clip": {"frames": 32, "every": 16},
         "batch_size": 8,
     }
     return (
@@ -239,7 +250,7 @@ def _deng(students: int, *, small: bool, residual: bool) -> tuple[Plan, ...]:
             )
             for i in range(students)
         ),
-        Plan("deng_rnn", "deng_rnn", "films", px, 12, clips, "deng_student_1"),
+        Plan("deng_rnn", "deng_rnn", "films", px, 10, clips, "deng_student_1"),
     )  # fmt: skip
 
 
@@ -272,8 +283,8 @@ def _fusion(mae: dict[str, Any], *, small: bool, is_there: bool) -> tuple[Plan, 
     after = "" if is_there else "mae"
     return tuple(
         Plan(
-            name, "mae_fusion", "films", mae["input_px"], 30,
-            how | {"model_settings": {"encoder": sizes, "n_sound": n_sound}}, after,
+            name, "mae_fusion", "films", mae["input_px"], 16,
+            how | {"model_settings": {"encoder": sizes, "n_sound": n_sound}}, after, "stills",
         )
         for name, n_sound in (("mae_fusion_silent", 0), ("mae_fusion", 64))
     )  # fmt: skip
@@ -298,6 +309,10 @@ def sets(arguments: argparse.Namespace, needed: set[str]) -> dict[str, Path]:
             "incomplete": incomplete(affect),
         }
         found |= {name: write_once(data / name, made[name]) for name in made}
+    if "stills" in needed:
+        faces = read_faces(arguments.train)
+        stills = as_films(of_affect(faces, size.people, 2), small_px)
+        found["stills"] = write_once(data / "stills", stills)
     if "affect_test" in needed:
         test = read_faces(arguments.test)
         found["affect_test"] = write_once(data / "affect_test", of_affect(test, len(test.subjects)))
@@ -315,12 +330,14 @@ def sets(arguments: argparse.Namespace, needed: set[str]) -> dict[str, Path]:
     return found
 
 
-def run(plan: Plan, arguments: argparse.Namespace, data: Path) -> float:
+def run(plan: Plan, arguments: argparse.Namespace) -> float:
     """Train; return the minutes it took, 0 where it was done already."""
     out: Path = arguments.out
     done = out / plan.name / "finished"
     if done.is_file():
         return 0.0
+    names = [plan.data, *([plan.besides] if plan.besides else [])]
+    folders = sets(arguments, set(names))
     encoder = arguments.encoder or out / "mae" / "best.safetensors"
     text = yaml.safe_dump(plan.settings(arguments.size), sort_keys=False)
     text = text.replace("{runs}", str(out)).replace("{mae}", str(encoder))
@@ -328,7 +345,9 @@ def run(plan: Plan, arguments: argparse.Namespace, data: Path) -> float:
     settings = out / f"{plan.name}.yaml"
     settings.write_text(text, "utf-8")
     command = [sys.executable, "-m", "duchenne.cli", "train", str(settings)]
-    command += ["--data", str(data), "--out", str(out / plan.name), "--resume"]
+    for name in names:
+        command += ["--data", str(folders[name])]
+    command += ["--out", str(out / plan.name), "--resume"]
     print(f"{plan.name}: {plan.model}, {plan.px} px, {plan.epochs} epochs", flush=True)
     begun, used = time.monotonic(), _used_s()
     subprocess.run(command, check=True, env=os.environ)
@@ -427,7 +446,7 @@ def main() -> None:
     every = plans(arguments.size, encoder, residual=arguments.residual is not None)
     chosen = [] if arguments.score else wanted(every, arguments.only)
     for plan in chosen:
-        run(plan, arguments, sets(arguments, {plan.data})[plan.data])
+        run(plan, arguments)
     if arguments.no_score:
         return
     score(arguments)

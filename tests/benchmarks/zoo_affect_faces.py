@@ -12,8 +12,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from quadrant_study import toy_affect
 from rich.progress import track
+from torch.nn import functional as fn
 
 from duchenne.analysis.rendering.action_units import LABEL_NAMES, PROTOTYPES, Act, labels, lip_gap
 from duchenne.analysis.rendering.degrade import degraded, varied
@@ -83,13 +85,12 @@ def of_expressions(faces: Faces, people: int) -> Faces:
     return labelled(some.rows(np.flatnonzero(np.isin(kinds, (NEUTRAL, PROTOTYPE)))))
 
 
-def of_actions(faces: Faces, first: int, people: int, every: int = 2) -> Faces:
+def of_actions(faces: Faces, first: int, people: int) -> Faces:
     """Return pictures of further people whose class is the strongest Action Unit, 0 for none.
 
     What a frozen encoder may know before it sees an expression, in the place of ImageNet.
     """
     some = faces.of(faces.subjects[first : first + people])
-    some = some.rows(np.arange(0, len(some), every))
     sided = [name[-1] in "LR" for name in LABEL_NAMES]
     names = [name for name, side in zip(LABEL_NAMES, sided, strict=True) if not side]
     units = some.truth[:, [some.names.index(name) for name in names]]
@@ -106,6 +107,26 @@ def of_affect(faces: Faces, people: int, every: int = 1) -> Faces:
     """Return each so-manieth picture of some people with all labels."""
     some = faces.of(faces.subjects[:people])
     return labelled(some.rows(np.arange(0, len(some), every)))
+
+
+def as_films(faces: Faces, px: int) -> Faces:
+    """Return pictures of each person in random order as if they were frames of a silent film, resized.
+
+    They add people to the few who were filmed; their order tells nothing.
+    """
+    rng = np.random.default_rng(SEED)
+    rows = np.concatenate(
+        [rng.permutation(np.flatnonzero(faces.subject == name)) for name in faces.subjects]
+    )
+    some = faces.rows(rows)
+    pixels = torch.from_numpy(some.images[..., :1]).permute(0, 3, 1, 2).float()
+    small = fn.interpolate(pixels, size=px, mode="area").round().byte()
+    images = small.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    source = [f"{name}.mp4#{i}" for i, name in enumerate(some.subject.tolist())]
+    return replace(
+        some, images=np.ascontiguousarray(images), source=np.array(source), landmarks=None,
+        conditions=None,
+    )  # fmt: skip
 
 
 def incomplete(faces: Faces) -> Faces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from duchenne import cli
 
 SHORT = """\
 name: short
@@ -42,6 +45,34 @@ def refused(*arguments: object, code: int = 1) -> str:
     lines = [line for line in done.stderr.splitlines() if line.startswith("duchenne: ")]
     assert len(lines) == 1, done.stderr
     return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "there"), "there: Read-only file system"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err == f"duchenne: {said}\n"
+
+
+def test_what_nobody_expected_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("a library's own")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(OSError, match="library"):
+        cli.main()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 from duchenne.analysis.provenance import sha256_of
 
 _FOLDER = Path(__file__).parent
+WITH_WEIGHTS = ("student", "fusion")
+"""What reads the shipped student, whose next version is nothing to the other backends."""
 Stamps = tuple[tuple[str, int, int], ...]
 """Name, size and time of change of each file: what says that a hash is to be worked out anew."""
 
@@ -30,7 +32,7 @@ def backend_hash(asked: str) -> str:
     """
     plain, _, given = asked.partition(":")
     if not given:
-        return _digest({"backend": plain, "models": _hashes(_FOLDER, _stamps(_shipped()))})
+        return _digest({"backend": plain, "models": _hashes(_FOLDER, _stamps(_shipped(plain)))})
     path = Path(given)
     if path.is_dir():
         return _digest(_hashes(path, _stamps(_files(path))))
@@ -49,8 +51,9 @@ def with_whole_path(asked: str) -> str:
     return f"{plain}:{Path(given).resolve()}" if given else asked
 
 
-def _shipped() -> list[Path]:
-    return [*_FOLDER.glob("*.json"), *_files(_FOLDER / "weights")]
+def _shipped(plain: str) -> list[Path]:
+    weights = _files(_FOLDER / "weights") if plain in WITH_WEIGHTS else []
+    return [*_FOLDER.glob("*.json"), *weights]
 
 
 def _files(folder: Path) -> list[Path]:

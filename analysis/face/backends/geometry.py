@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 # The first features: whether the neutral face is a stranger's (0 in every frame), the head's pose,
 # gaze, and the smile of both sides.
 REFERENCE, POSE, GAZE, SMILE, N_FIRST = 0, slice(1, 4), slice(4, 6), slice(6, 8), 8
-# Compared with a stranger's face, AU12 is drawn to what real smiles change in real faces: by this part
-# of the difference, which counts fully up to about this many intensities.
-SMILE_SHARE, SMILE_REACH = 0.5, 2.0
-_SMILING = ("AU12L", "AU12R", "AU12")
 
 
 class GeometryBackend:
@@ -114,18 +110,8 @@ class GeometryBackend:
         strange = features[:, self._strange] - model.typical_strange
         known = np.full(len(features), is_habitual)
         raw = model.uncalibrated.raw(np.column_stack([pose, is_habitual * own, strange, known]))
-        raw = self._with_smile(raw, features[:, SMILE])
+        raw = model.with_smile(raw, features[:, SMILE])
         return model.uncalibrated.answered(raw, context)[:, self._places]
-
-    def _with_smile(self, raw: FloatArray, smile: FloatArray) -> FloatArray:
-        """Return raw intensities with AU12 drawn to the smile that real faces show."""
-        raw = raw.copy()
-        sides = self._model.smile_slope * (smile - self._model.typical_context[2:])
-        shown = np.column_stack([sides, sides.mean(axis=1)])
-        places = [self._model.outputs.index(au) for au in _SMILING]
-        away = np.tanh((shown - raw[:, places]) / SMILE_REACH)
-        raw[:, places] += SMILE_SHARE * SMILE_REACH * away
-        return raw
 
 
 @cache

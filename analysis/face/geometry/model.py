@@ -33,7 +33,11 @@ MAX_INTENSITY = 5.0
 # What a value at the edge of the dead zone becomes, and how fast it falls below the edge.
 EDGE, FALL = 0.25, 0.15
 N_CONTEXT = 6
-FORMAT = "duchenne-geometry-3"
+# Compared with a stranger's face, AU12 is drawn to what real smiles change in real faces: by this part
+# of the difference, which counts fully up to about this many intensities.
+SMILE_SHARE, SMILE_REACH = 0.6, 3.0
+SMILING = ("AU12L", "AU12R", "AU12")
+FORMAT = "duchenne-geometry-4"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class GeometryModel:
         From measures to features.
     context : (k, 4) float64
         From measures to gaze (across, up) and to the smile of the participant's left and right side,
-        whose unit is the spread of real faces at rest.
+        whose unit is the median smile of real faces.
     strange_map : (k, g) float64
         From measures to the features in which a face is compared with a typical neutral one.
     typical, typical_strange, typical_context : (f,) float64, (g,) float64, (4,) float64
@@ -158,6 +162,24 @@ class GeometryModel:
     calibrated: Network
     uncalibrated: Network
     card: Mapping[str, Any]
+
+    def with_smile(self, raw: FloatArray, smile: FloatArray) -> FloatArray:
+        """Return raw intensities with AU12 drawn to the smile that real faces show.
+
+        Parameters
+        ----------
+        raw : (n, n_outputs) float64
+            What :meth:`Network.raw` answers.
+        smile : (n, 2) float64
+            Smile of the left and right side, after the map `context`.
+        """
+        raw = raw.copy()
+        sides = self.smile_slope * (smile - self.typical_context[2:])
+        shown = np.column_stack([sides, sides.mean(axis=1)])
+        places = [self.outputs.index(au) for au in SMILING]
+        away = np.tanh((shown - raw[:, places]) / SMILE_REACH)
+        raw[:, places] += SMILE_SHARE * SMILE_REACH * away
+        return raw
 
 
 def read_model(text: str) -> GeometryModel:
@@ -209,7 +231,7 @@ def write_model(model: GeometryModel, path: Path) -> None:
 
 def _network(table: Mapping[str, Any]) -> Network:
     members = tuple(
-        tuple((_array(layer["weights"]), _array(layer["biases"])) for layer in layers)
+        tuple((_weights(layer), _array(layer["biases"])) for layer in layers)
         for layers in table["members"]
     )
     return Network(members, np.array(table["slope"]), np.array(table["zone"]))
@@ -219,13 +241,33 @@ def _packed_network(network: Network) -> dict[str, Any]:
     return {
         "members": [
             [
-                {"weights": _packed(weights, "<f2"), "biases": _packed(biases, "<f4")}
+                {**_packed_weights(weights), "biases": _packed(biases, "<f4")}
                 for weights, biases in layers
             ]
             for layers in network.members
         ],
         "slope": [round(float(value), 4) for value in network.slope],
         "zone": [[round(float(value), 4) for value in row] for row in network.zone],
+    }
+
+
+def _weights(layer: Mapping[str, Any]) -> FloatArray:
+    """Return the weights of a layer; inputs that it does not use have none in the file."""
+    kept = _array(layer["weights"])
+    whole = np.zeros((int(layer["n_inputs"]), kept.shape[1]))
+    for start, end, first in layer["used"]:
+        whole[start:end] = kept[first : first + end - start]
+    return whole
+
+
+def _packed_weights(weights: FloatArray) -> dict[str, Any]:
+    used = np.flatnonzero(np.diff(np.r_[False, weights.any(axis=1), False].astype(np.int8)))
+    runs = used.reshape(-1, 2)
+    before = np.cumsum([0, *(runs[:, 1] - runs[:, 0])])
+    return {
+        "n_inputs": len(weights),
+        "used": [[int(a), int(b), int(n)] for (a, b), n in zip(runs, before, strict=False)],
+        "weights": _packed(weights[weights.any(axis=1)], "<f2"),
     }
 
 

@@ -25,6 +25,7 @@ from duchenne.analysis.gaze.readers.base import (
 )
 from duchenne.analysis.gaze.readers.text import split_header, usual
 from duchenne.analysis.gaze.readers.tobii_columns import TobiiColumns
+from duchenne.analysis.gaze.signal import run_ends
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -301,10 +302,12 @@ def _from_events(events: list[str], values: list[str], times_s: Floats) -> list[
 
 
 def _from_names(names: list[str], times_s: Floats) -> list[Presentation]:
-    edges = [i for i in range(1, len(names)) if names[i] != names[i - 1]]
+    if not names:
+        return []
+    starts = [i for i in range(len(names)) if i == 0 or names[i] != names[i - 1]]
+    ends = run_ends(times_s, [*starts[1:], len(names)]).tolist()
     found = []
-    for first, last in zip([0, *edges], [*edges, len(names)], strict=True):
-        end = float(times_s[min(last, len(names) - 1)])
+    for first, end in zip(starts, ends, strict=True):
         if names[first] and end > times_s[first] and not _NOT_STIMULI.match(names[first]):
             found.append(Presentation(names[first], float(times_s[first]), end))
     return found

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.sessions import _add, write_session
+from support.sessions import SCREEN, _add, write_session
 
 from duchenne.analysis.export.base import ExportOptions, Job, _session
 from duchenne.analysis.export.bids import _place_of_video
 from duchenne.analysis.export.bids_files import BidsName
+from duchenne.analysis.export.bids_gaze import write_gaze
 from duchenne.analysis.export.bids_streams import write_streams
 from duchenne.analysis.export.private import PrivateNames
 from duchenne.analysis.export.videos import write_videos
+from duchenne.analysis.paths import analysis_paths
 from duchenne.recorder.archive import seal
 from duchenne.recorder.journal import Journal
 from duchenne.recorder.recording import Recording
-from duchenne.recorder.streams import Channel, StreamInfo
+from duchenne.recorder.streams import GAZE_CHANNELS, Channel, StreamInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,3 +90,25 @@ def test_video_leaves_only_with_consent_to_share_it(
     assert bool(job.notes) != leaves
     for path in out.rglob("*"):
         assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_of_several_gaze_streams_the_analysed_one_is_exported(tmp_path: Path) -> None:
+    channels = tuple(Channel(*values) for values in GAZE_CHANNELS)
+    other = StreamInfo(
+        "A-tracker", "Gaze", "a", "u9", "host", "double64", 60.0, len(channels), channels
+    )
+    times = 1 + np.arange(120) / 60.0
+    table = np.full((120, len(channels)), 0.9)
+    file = write_session(
+        tmp_path / "sub-P01_ses-01_task-test_run-01_session.h5",
+        gaze=(times, {"left_x": np.full(120, 0.25), "left_y": np.full(120, 0.5)}),
+        gaze_rate_hz=60.0,
+        streams=[(other, times[:60], table[:60])],
+    )
+    with Recording.open(file) as recording:
+        assert recording.of_type("Gaze")[0].key == "A-tracker"
+        notes = write_gaze(recording, analysis_paths(file), tmp_path, NAME)
+    stem = tmp_path / f"{NAME.stem}_recording-eye1_physio.tsv.gz"
+    frame = pd.read_csv(stem, sep="\t", header=None, na_values="n/a")
+    assert frame[1].unique().tolist() == [0.25 * SCREEN["width_px"]]
+    assert "of 2 gaze streams the one that was analyzed is exported, Gaze." in notes[0]

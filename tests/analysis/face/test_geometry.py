@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,8 @@ from duchenne.analysis.face.geometry.measures import N_MEASURES, measure_names, 
 from duchenne.analysis.face.geometry.model import (
     EDGE,
     N_CONTEXT,
+    SMILE_REACH,
+    SMILE_SHARE,
     GeometryModel,
     Network,
     beyond,
@@ -132,6 +137,37 @@ def test_a_written_model_is_read_back(tmp_path):
     )
     with pytest.raises(ValueError, match="not a model"):
         read_model('{"format": "something else"}')
+
+
+def test_inputs_that_a_network_does_not_use_take_no_room_in_the_file(tmp_path):
+    model = small_model()
+    weights, biases = model.calibrated.members[0][0]
+    unused = np.array([True, False, True, True, False, False, True])
+    sparse = np.where(unused[:, None], 0.0, weights)
+    layers = ((sparse, biases), model.calibrated.members[0][1])
+    network = replace(model.calibrated, members=(layers,))
+    write_model(replace(model, calibrated=network), tmp_path / "model.json")
+    text = (tmp_path / "model.json").read_text("utf-8")
+    layer = json.loads(text)["calibrated"]["members"][0][0]
+    assert layer["weights"]["shape"] == [3, 5]
+    again = read_model(text).calibrated.members[0][0][0]
+    np.testing.assert_allclose(again, sparse, atol=2e-3)
+    assert not again[unused].any()
+
+
+def test_a_strangers_smile_is_drawn_to_what_real_smiles_show(backend):
+    model = backend.model
+    rest = np.tile(model.typical_context[2:], (3, 1))
+    raw = np.zeros((3, len(model.outputs)))
+    smiling = rest + np.array([[0.0, 0.0], [1.0, 1.0], [100.0, 0.0]])
+    drawn = model.with_smile(raw, smiling)
+    left, right, both = (model.outputs.index(au) for au in ("AU12L", "AU12R", "AU12"))
+    np.testing.assert_allclose(drawn[0], 0.0)
+    assert 1.0 < drawn[1, both] < model.smile_slope
+    assert drawn[2, left] == pytest.approx(SMILE_SHARE * SMILE_REACH)
+    assert drawn[2, right] == 0.0
+    others = np.delete(np.arange(len(model.outputs)), [left, right, both])
+    assert not drawn[:, others].any()
 
 
 def test_an_action_goes_on_until_it_is_half_an_intensity_below():

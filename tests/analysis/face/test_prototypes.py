@@ -10,7 +10,9 @@ from duchenne.analysis.face.affect import expressive_valence
 from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
 from duchenne.analysis.face.emotion import match_prototypes
 from duchenne.analysis.face.features import face_features
+from duchenne.analysis.face.result import FaceResult
 from duchenne.analysis.summary import ExclusionRules
+from duchenne.analysis.windows_face import FaceSeries
 
 NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 26)
 ALL = (*(f"AU{n:02d}" for n in NUMBERS), "AU12L", "AU12R", "AU14L", "AU14R")
@@ -222,6 +224,16 @@ def test_change_needs_a_baseline():
     assert np.isnan(row["AU12_change_mean"])
     assert row["AU12_mean"] == pytest.approx(3.0)
     assert np.isnan(face_features(table(), 0.0, 2.0)["AU12_change_mean"])
+
+
+def test_speech_before_the_stimulus_leaves_the_mouth_no_baseline():
+    talks = np.where(np.arange(60) < 26, 1.0, 0.0)  # the last 0.4 s before the stimulus are silent
+    frames = table().assign(speaking=talks, AU04_r=1.0)
+    result = FaceResult(frames, Calibration("typical face", np.zeros(1), 0), {})
+    for row in (face_features(frames, 3.0, 5.0), FaceSeries.of(result).measures(3.0, 5.0, 3.0)):
+        assert np.isnan(row["AU12_change_mean"])
+        assert row["AU12_mean"] == pytest.approx(3.0)
+        assert row["AU04_change_mean"] == pytest.approx(0.0)
 
 
 def lost(n_kept_before, n_kept_within, **extra):

@@ -188,6 +188,19 @@ def test_one_table_of_several_people_and_stimuli(tmp_path: Path) -> None:
     assert quality["n_saccades"].tolist() == [3, 3]
 
 
+def test_rows_that_were_left_out_between_stimuli_belong_to_none(tmp_path: Path) -> None:
+    frame = _frame()
+    frame["stimulus"] = np.where(frame["time"] < 1, "dog", "cat")
+    pause = frame["time"].between(1, 1.5, inclusive="left")
+    frame[~pause].to_csv(tmp_path / "g.csv", index=False)
+    run_gaze_command(tmp_path / "g.csv", tmp_path / "out", **GEOMETRY)
+    summary = read_table(tmp_path / "out" / "summary.tsv")
+    assert summary["stimulus"].tolist() == ["dog", "cat"]
+    last = frame["time"].iloc[-1] + frame["time"].diff().median()
+    assert summary["duration"].tolist() == pytest.approx([1.0, last - 1.5], abs=1e-4)
+    assert summary["gaze_valid_fraction"][0] == pytest.approx(0.85, abs=0.01), "but for a blink"
+
+
 def test_without_stimuli_the_summary_is_of_the_recording(tmp_path: Path) -> None:
     _frame().to_csv(tmp_path / "g.csv", index=False)
     run_gaze_command(tmp_path / "g.csv", tmp_path / "out", **GEOMETRY)

@@ -257,6 +257,8 @@ def test_smaller_residual_networks() -> None:
         rnn = build_model("deng_rnn", depth=18)
         first = build_model("ddoe", 8, identity_depth=18)
     assert n_parameters(cnn) < 12_000_000
+    stage = DisentangledEmbeddings(3, residual=18, identity_depth=18).second_stage()
+    assert (stage.n_embedding, stage.head[0].in_features) == (512, 1024)
     assert rnn.encoder.embed["affect"][1].in_features == 512
     assert first.head[0].in_features == 960 + 512
     assert cnn.head["affect"].in_features == rnn.gru["affect"].input_size == 128

@@ -15,6 +15,7 @@ from duchenne.analysis.statistics.curves import (
     read_courses,
     steps_of,
 )
+from duchenne.analysis.study_films import of_presentation
 from duchenne.analysis.study_plan import Curve, Settings
 from duchenne.analysis.tables import Column, write_table
 
@@ -88,6 +89,23 @@ def test_samples_become_means_of_steps_and_unusable_ones_are_left_out(tmp_path: 
     # change of the pupil from its last half second before the onset
     assert found["pupil"]["P01-1"][[0, 3]] == pytest.approx([0.185, 1.735], abs=0.03)
     assert np.isnan(found["pupil"]["P01-1"][1])
+
+
+def test_of_a_stimulus_shown_again_only_the_attempt_of_the_summary_counts(tmp_path: Path) -> None:
+    paths = AnalysisPaths(tmp_path, "sub-P01_ses-01_task-x_run-01")
+    since = np.arange(-0.5, 2.0, 0.05) + 0.01
+    attempts = [
+        pd.DataFrame({"time": onset + since, "t_from_onset_s": since, "AU12_r": height})
+        for onset, height in ((10.0, 5.0), (20.0, 1.0))
+    ]
+    frames = pd.concat(attempts, ignore_index=True).assign(presentation_id="P01-1")
+    write_table(frames, paths.au, {name: Column("A column.") for name in frames.columns})
+    shown = pd.DataFrame({"presentation_id": ["P01-1"], "onset": [20.0], "duration": [2.0]})
+    write_table(shown, paths.summary, {name: Column("A column.") for name in shown.columns})
+    assert np.nanmax(read_courses([paths], [SMILE])["smile"]["P01-1"]) == pytest.approx(1.0)
+    rows = of_presentation(frames, shown.to_dict("records")[0])
+    assert rows["AU12_r"].unique().tolist() == [1.0]
+    assert rows["time"].min() == pytest.approx(20.01)
 
 
 def test_a_stretch_that_differs_is_told_with_its_time() -> None:

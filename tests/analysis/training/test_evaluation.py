@@ -444,9 +444,13 @@ def test_further_heads_and_the_mean_of_several_weights(faces: Faces, tmp_path: P
     out = tmp_path / "found"
     told = run(
         "evaluate", *files, "--ensemble", "--data", tmp_path / "affect", "--draws", 10,
-        "--no-speed", "--out", out,
+        "--no-speed", "--out", out, "--curves", tmp_path / "curves",
     )  # fmt: skip
     assert "Further heads" in told
+    classes = pd.read_csv(tmp_path / "curves" / "1-classes.tsv", sep="\t", index_col="true")
+    shown = truth[np.isin(affect.subject, ("S06", "S07")), 3]
+    assert classes.sum(axis=1).tolist() == [int((shown == c).sum()) for c in range(3)]
+    assert (tmp_path / "curves" / "1-quadrants.png").is_file()
     one, two, both = json.loads(out.with_suffix(".json").read_text())["systems"]
     assert (both["name"], both["members"]) == ("all together", ["0", "1"])
     assert both["parameters"] == one["parameters"] + two["parameters"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from duchenne.analysis.exclusions import Exclusions
 from duchenne.analysis.face.backends.files import backend_hash, with_whole_path, without_folder
 from duchenne.analysis.inputs import inputs_of
+from duchenne.analysis.reproduce import _settings
 from duchenne.analysis.settings import AnalysisSettings
 from duchenne.analysis.window_plan import DEFAULT_PLAN
+from duchenne.stimuli.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +44,12 @@ def test_a_student_that_was_exported_again_is_another_one(tmp_path: Path) -> Non
 def test_a_folder_that_is_not_there_has_no_hash(tmp_path: Path) -> None:
     assert backend_hash(f"student:{tmp_path / 'none'}") == ""
     assert backend_hash("geometry") != backend_hash("student")
+
+
+def test_a_check_asks_for_the_folder_of_the_model(tmp_path: Path) -> None:
+    about = {"settings": AnalysisSettings("student:mine").to_dict()}
+    with pytest.raises(UsageError, match="student:mine: give the command in the folder of mine"):
+        _settings(about, None)
 
 
 def test_nobody_is_told_the_folder(tmp_path: Path) -> None:
