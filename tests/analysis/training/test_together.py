@@ -67,6 +67,11 @@ def test_sets_that_do_not_fit_are_refused(faces: Faces, tmp_path: Path) -> None:
     small = replace(faces, images=faces.images[:, ::2, ::2])
     with pytest.raises(DuchenneError, match=r"two sizes \(one 32 px, two 16 px\)"):
         together({"one": faces, "two": small})
+    sets = {name: replace(faces, about={"alignment": name}) for name in ("eyes", "A2")}
+    with pytest.raises(DuchenneError, match=r"aligned in two ways \(A2, eyes\)"):
+        together(sets)
+    alike = together({"one": sets["eyes"], "two": sets["eyes"]})
+    assert alike.about["alignment"] == "eyes"
     with pytest.raises(DuchenneError, match="two folders are called set"):
         read_together([tmp_path / "a" / "set", tmp_path / "b" / "set"])
 
