@@ -1,4 +1,4 @@
-"""The ``student`` backend: Action Units from the pixels of the face, by a small distilled network.
+"""The ``student`` backend: Action Units from the pixels of the face, by a small network.
 
 ``student:FOLDER`` runs another one, that ``duchenne models export`` wrote. ``docs/models/student.md`` says
 how the shipped one was made and how far each Action Unit can be trusted.
