@@ -27,7 +27,8 @@ def analysed(folder: Path, person: int, *, face: bool = True) -> AnalysisPaths:
     identity = {"participant": label, "session": "01", "task": "test", "run": "01"}
     where = {"presentation_id": f"{label}-01-01-001", "stimulus_id": "film"}
     book = summary_codebook()
-    summary = pd.DataFrame([identity | where | {"kind": "video"}])
+    shown = {"kind": "video", "onset": 3.0 * person, "duration": FILM_S}
+    summary = pd.DataFrame([identity | where | shown])
     write_table(summary, paths.summary, codebook_of(summary, book))
     rng = np.random.default_rng(person)
     times = np.arange(0, FILM_S, 1 / 30) + 3.0 * person
