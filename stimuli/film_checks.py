@@ -189,15 +189,17 @@ def _messages() -> Iterator[list[str]]:
     """Collect what the decoder complains of; damage is concealed and otherwise not told."""
     import av.logging  # noqa: PLC0415 - not part of the core install
 
-    before = av.logging.get_level()
+    before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     found: list[str] = []
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # two films may be damaged alike
     try:
         with av.logging.Capture(local=False) as logs:
             yield found
             found += [" ".join(text.split()) for _, _, text in logs]
     finally:
         av.logging.set_level(before)
+        av.logging.set_skip_repeated(skips)
 
 
 def _decoded_end_s(container: InputContainer, stream: VideoStream | AudioStream) -> float:
