@@ -14,17 +14,15 @@ five hours: few people, small pictures, few epochs, all from scratch. ``--size g
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from rich.progress import track
+from zoo_training import GENTLE, common, train_once
 
 from duchenne.analysis.face.landmarks import BLENDSHAPE_NAMES
 from duchenne.analysis.face.model import create_landmarker, face_model_path
@@ -38,8 +36,7 @@ MEASURED = tuple(
     f"AU{unit:02d}"
     for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 28, 45)
 )
-GENTLE = {"crop": 0.9, "brightness": 0.12, "contrast": 0.12, "colour": 0.05, "noise": 0.012}
-"""Variation of pictures that were varied when they were rendered."""
+COLOURED = GENTLE | {"colour": 0.05}
 LEAST_SPREAD = 0.1
 """Blendshapes that vary less, as five times their score, are dead."""
 ENCODER = {"hidden_size": 256, "num_hidden_layers": 8, "num_attention_heads": 4}
@@ -58,21 +55,8 @@ class Plan:
 
     def settings(self, size: str) -> dict[str, Any]:
         """Return the settings of `duchenne train`."""
-        return {
-            "model": self.model,
-            "labels": list(DISFA),
-            "input_px": self.px,
-            "epochs": self.epochs,
-            "batch_size": 32,
-            "learning_rate": 1e-3,
-            "warmup_epochs": 0.3,
-            "precision": "bf16",
-            "validation": 0.12,
-            "test": 0,
-            "ema": 0.95 if size == "cpu" else 0.999,
-            "augmentation": GENTLE,
-            "checkpoint_minutes": 3,
-        } | self.more
+        own = {"augmentation": COLOURED} | self.more
+        return common(self.model, DISFA, self.px, self.epochs, size) | own
 
 
 STAGE_1, STAGE_2 = ({"model_settings": {"stage": stage}} for stage in (1, 2))
@@ -145,7 +129,7 @@ def ablation(size: str) -> tuple[Plan, ...]:
                 "betas": [0.9, 0.95],
                 "warmup_epochs": 1,
                 "ema": 0,
-                "augmentation": GENTLE | {"crop": 0.8, "noise": 0},
+                "augmentation": COLOURED | {"crop": 0.8, "noise": 0},
             },
             "others",
         ),
@@ -192,7 +176,7 @@ def student(size: str) -> tuple[Plan, ...]:
         "batch_size": 64,
         "validation": 0.05,
         "ema": 0.99,
-        "augmentation": GENTLE | {"colour": 0.0},
+        "augmentation": GENTLE,
         "initial": "{runs}/student_first/best.safetensors",
     }
     return first, Plan("student", "resnet18_student", first.px, 7, more, "all")
@@ -244,26 +228,11 @@ def pseudo_labels(source: Path, folder: Path) -> Path:
 
 
 def run(plan: Plan, size: str, data: Sequence[Path], out: Path) -> float:
-    """Train; return the hours it took, 0 where it was done already."""
-    done = out / plan.name / "finished"
-    if done.is_file():
-        return 0.0
-    settings_now = plan.settings(size)
+    """Train; return the minutes of a processor core that it took, 0 where it was done already."""
+    settings = plan.settings(size)
     if plan.data == "pseudo":
-        settings_now["labels"] = list(read_faces(data[0]).names)
-    text = yaml.safe_dump(settings_now, sort_keys=False).replace("{runs}", str(out))
-    settings = out / f"{plan.name}.yaml"
-    settings.write_text(text, "utf-8")
-    begun = time.monotonic()
-    command = [sys.executable, "-m", "duchenne.cli", "train", str(settings)]
-    for folder in data:
-        command += ["--data", str(folder)]
-    command += ["--out", str(out / plan.name), "--resume"]
-    print(f"{plan.name}: {plan.model}, {plan.px} px, {plan.epochs} epochs", flush=True)
-    subprocess.run(command, check=True, env=os.environ)
-    hours = (time.monotonic() - begun) / 3600
-    done.write_text(f"{hours:.3f} h\n", "utf-8")
-    return hours
+        settings["labels"] = list(read_faces(data[0]).names)
+    return train_once(plan.name, settings, data, out, {})
 
 
 def main() -> None:
@@ -287,17 +256,15 @@ def main() -> None:
     if arguments.what != "systems":
         folders["pseudo"] = pseudo_labels(folders["others"], out / "data" / "pseudo")
     plans = plans_of(arguments.what, arguments.size)
-    hours = {}
     for plan in plans:
         if not arguments.only or plan.name in arguments.only:
             data = [folders[plan.data], *(arguments.more if plan.data == "all" else ())]
-            hours[plan.name] = run(plan, arguments.size, data, out)
+            run(plan, arguments.size, data, out)
     scored = [
         out / plan.name / "best.safetensors"
         for plan in plans
         if plan.data in ("labelled", "all") and (out / plan.name / "finished").is_file()
     ]
-    print("hours:", {name: round(float(np.round(h, 2)), 2) for name, h in hours.items()})
     command = [sys.executable, "-m", "duchenne.cli", "evaluate", *map(str, scored)]
     command += ["--data", str(arguments.test), "--part", "all"]
     subprocess.run([*command, "--out", str(out / arguments.what)], check=True)
