@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from rich.progress import Progress
+
 _STAGES = {
     "gaze": "Gaze",
     "face": "Face",
@@ -23,14 +25,8 @@ _LINES_EVERY_S = 15.0
 
 
 @contextmanager
-def counted(description: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar with the time that remains; a line now and then where there is no terminal.
-
-    Yields
-    ------
-    callable
-        To be told how many are done, of how many, and what they are.
-    """
+def bar_with_time_left(*, shown: bool = True) -> Iterator[Progress]:
+    """Show a bar, the number done and the time that remains; nothing where there is no terminal."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -41,15 +37,27 @@ def counted(description: str) -> Iterator[Callable[[int, int, str], None]]:
     )
 
     console = Console(stderr=True)
-    columns: tuple[Any, ...] = (
+    columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        yield bar
+
+
+@contextmanager
+def counted(description: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar with the time that remains; a line now and then where there is no terminal.
+
+    Yields
+    ------
+    callable
+        To be told how many are done, of how many, and what they are.
+    """
+    with bar_with_time_left() as bar:
         task = bar.add_task(description, total=None)
         begun_s = told_s = time.monotonic()
         begun_at: int | None = None
@@ -59,7 +67,7 @@ def counted(description: str) -> Iterator[Callable[[int, int, str], None]]:
             begun_at = done if begun_at is None else begun_at
             bar.update(task, description=text, completed=done, total=total)
             now_s, new = time.monotonic(), done - begun_at
-            if not console.is_terminal and new and now_s - told_s > _LINES_EVERY_S:
+            if bar.disable and new and now_s - told_s > _LINES_EVERY_S:
                 told_s = now_s
                 left_min = (now_s - begun_s) / new * (total - done) / 60
                 line = f"{done} of {total} {text}, {left_min:.0f} min left"

@@ -307,10 +307,9 @@ def _to_part(
     progress: Callable[[int], object] | None = None,
 ) -> Outcome:
     part, stamp = _names(unit, settings, folder)
+    # The table stays until the new one is whole: another run may read it.
     with suppress(OSError):
-        stamp.unlink(
-            missing_ok=True
-        )  # its table stays until the new one is whole: another run may read it
+        stamp.unlink(missing_ok=True)
     wanted = _stamp(unit, settings)
     with TableInParts(part, settings.style) as table:
         outcome = measure_unit(unit, settings, table.add, progress)

@@ -155,32 +155,16 @@ def _distillation(how: TrainSettings, faces: Faces) -> Any:
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Callable[[Told], None]]:
     """Show a bar with the time that remains; one line per epoch where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from duchenne.analysis.command_progress import bar_with_time_left
 
-    console = Console(stderr=True)
-    plain = shown and not console.is_terminal
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    hidden = not shown or plain
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    with bar_with_time_left(shown=shown) as bar:
         task = bar.add_task("training", total=None)
 
         def tell(at: Told) -> None:
             total, done = at.epochs * at.steps, at.epoch * at.steps + at.step
             text = f"epoch {at.epoch + 1} of {at.epochs}, loss {at.losses['total']:.4f}"
             bar.update(task, description=text, completed=done, total=total)
-            if plain and at.step == at.steps:
+            if shown and bar.disable and at.step == at.steps:
                 typer.echo(text, err=True)
 
         yield tell

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.training.datasets.base import EXPRESSIONS
+from duchenne.analysis.training.scoring import truth_of
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -56,9 +58,8 @@ def write_confusion(
         When the folder cannot be written.
     """
     from duchenne.analysis.affect.quadrants import LABELS, quadrant_numbers  # noqa: PLC0415
-    from duchenne.analysis.training.scoring import truth_of  # noqa: PLC0415
 
-    truth = truth_of(system, faces)[rows]
+    truth = truth_of(system.labels, faces)[rows]
     if system.entry.task == "affect":
         pair = [system.labels.index(name) for name in ("valence", "arousal")]
         true, said = (quadrant_numbers(*values[:, pair].T) for values in (truth, answer.values))
@@ -73,8 +74,6 @@ def write_confusion(
 
 
 def _class_names(faces: Faces, n: int) -> tuple[str, ...]:
-    from duchenne.analysis.training.datasets.base import EXPRESSIONS  # noqa: PLC0415
-
     known = tuple(faces.about.get("classes") or EXPRESSIONS)
     return known[:n] if len(known) >= n else tuple(map(str, range(n)))
 

@@ -283,7 +283,7 @@ def write_curves(
     if system.entry.task in {"expression", "affect"}:
         write_confusion(folder, system, answer, faces, rows)
         return
-    truth = truth_of(system, faces)[rows]
+    truth = truth_of(system.labels, faces)[rows]
     graded = is_graded(faces.truth, faces.names)
     of_intensity = system.entry.task == "intensity"
     try:

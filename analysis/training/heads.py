@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.analysis.training.metrics import CLASSES, Floats, Score, evaluate
+from duchenne.analysis.training.metrics import CLASSES, Score, evaluate
 from duchenne.analysis.training.scoring import (
     Answered,
     Figures,
     System,
     figures,
     is_graded,
-    known_labels,
     metrics_for,
+    truth_of,
 )
 from duchenne.stimuli.errors import UsageError
 
@@ -107,14 +107,14 @@ def head_scores(
     scores: dict[str, dict[str, Score]] = {}
     subjects = faces.subject[rows]
     if "expression" in found.heads:
-        truth = _truth(faces, rows, ("expression",))
+        truth = truth_of(("expression",), faces)[rows]
         said = found.heads["expression"].argmax(axis=1)[:, None].astype(np.float64)
         every = evaluate(truth, said, ("expression",), CLASSES, subjects=subjects, n_draws=n_draws)
         if np.isfinite(truth).any():
             scores["expression"] = every["expression"]
     if "au" in found.heads:
         names = tuple(name for name in system.task.labels if name.startswith("AU"))
-        truth = _truth(faces, rows, names)
+        truth = truth_of(names, faces)[rows]
         known = [name for i, name in enumerate(names) if np.isfinite(truth[:, i]).any()]
         metrics = dict(metrics_for("occurrence", graded=is_graded(faces.truth, faces.names)))
         metrics.pop("pcc", None)
@@ -125,8 +125,3 @@ def head_scores(
             )  # fmt: skip
             scores |= {name: every[name] for name in known} | {UNITS_MEAN: every["mean"]}
     return scores
-
-
-def _truth(faces: Faces, rows: NDArray[np.intp], names: tuple[str, ...]) -> Floats:
-    own, _ = known_labels(faces, names)
-    return own.truth[rows].astype(np.float64)

@@ -282,9 +282,9 @@ def metrics_for(task: str, *, graded: bool) -> dict[str, Metric]:
     return {**INTENSITY, **occurrence}
 
 
-def truth_of(system: System, faces: Faces) -> Floats:
-    """Return the truth of what a system answers: (n, k) float64, NaN where not known."""
-    own, _ = known_labels(faces, system.labels)
+def truth_of(names: Sequence[str], faces: Faces) -> Floats:
+    """Return the truth of some labels: (n, k) float64, NaN where not known."""
+    own, _ = known_labels(faces, names)
     return own.truth.astype(np.float64)
 
 
@@ -311,7 +311,7 @@ def figures(
     n_draws : int
         Draws of subjects for the intervals.
     """
-    truth = truth_of(system, faces)[rows]
+    truth = truth_of(system.labels, faces)[rows]
     metrics = metrics_for(system.entry.task, graded=is_graded(faces.truth, faces.names))
     subjects = faces.subject[rows]
     over = [name for name in mean_of if name in system.labels] or list(system.labels)
