@@ -35,13 +35,19 @@ class ViTSqueezeExcite(nn.Module):
         Classes.
     config : transformers.ViTConfig, optional
         Shape of the transformer; ViT-B/16 at 224 pixels where absent.
+    pool : {"class", "mean"}
+        What is pooled: the class token (the paper's encoder learnt to fill it), or the mean of the
+        patches, for encoders that never used a class token, as masked auto-encoders and `mae_teacher`.
     """
 
     taken_over: ClassVar[dict[str, str]] = {"body.vit.": "body.", "encoder.": "body."}
     """Where weights of a pre-trained auto-encoder, or of a teacher, belong."""
 
-    def __init__(self, n_outputs: int = 8, config: ViTConfig | None = None) -> None:
+    def __init__(self, n_outputs: int = 8, config: ViTConfig | None = None, pool: str = "class") -> None:
         super().__init__()
+        if pool not in ("class", "mean"):
+            raise ValueError(f"pool is class or mean, not {pool!r}")
+        self.pool = pool
         self.body = ViTModel(config or ViTConfig())
         width = self.body.config.hidden_size
         self.gate = nn.Sequential(
@@ -51,7 +57,10 @@ class ViTSqueezeExcite(nn.Module):
 
     def forward(self, images: Tensor) -> Answer:
         """Return class probabilities of images (b, 3, 224, 224)."""
-        pooled: Tensor = self.body(images).pooler_output
+        seen = self.body(images)
+        pooled: Tensor = seen.pooler_output
+        if self.pool == "mean":
+            pooled = self.body.pooler(seen.last_hidden_state[:, 1:].mean(dim=1, keepdim=True))
         features = pooled * self.gate(pooled)
         logits = self.head(features)
         return Answer(logits.softmax(dim=1), logits=logits, features=features)

@@ -19,7 +19,6 @@ from torch import nn
 from torch.nn import functional as fn
 
 from duchenne.analysis.models.eac_net import REGIONS, attention_map, centres
-from duchenne.analysis.training.augment import plain_batch
 from duchenne.analysis.training.scoring import known_labels
 from duchenne.stimuli.errors import DuchenneError
 
@@ -96,7 +95,8 @@ def _own_maps(task: Task, batch: Batch) -> tuple[NDArray[np.float32], tuple[str,
 def _drawn_regions(task: Task, batch: Batch) -> tuple[NDArray[np.float32], tuple[str, ...], str]:
     assert batch.landmarks is not None
     where = centres(batch.landmarks.numpy().astype(np.float64) / task.px)
-    each = [attention_map(where[:, 2 * i : 2 * i + 2]) for i in range(len(REGIONS))]
+    slope = float(task.net.slope)
+    each = [attention_map(where[:, 2 * i : 2 * i + 2], slope) for i in range(len(REGIONS))]
     return np.stack(each, axis=1), tuple(REGIONS), "maps drawn from landmarks"
 
 
@@ -105,7 +105,7 @@ def rollout(task: Task, images: Tensor) -> Tensor:
 
     The attention of each layer, the mean over heads, with half of the identity for the way around it; all
     layers multiplied. What the head reads counts: all patches for the masked auto-encoder, the class token
-    for ViT-SE.
+    for ViT-SE unless it pools patches.
     """
     body: Any = getattr(task.net, _TRANSFORMERS[task.entry.name])
     before = body.config._attn_implementation  # noqa: SLF001  # the library offers no other way to ask
@@ -125,7 +125,8 @@ def rollout(task: Task, images: Tensor) -> Tensor:
     for layer in layers:
         mixed = 0.5 * layer.mean(dim=1) + 0.5 * torch.eye(n)
         through = (mixed / mixed.sum(dim=-1, keepdim=True)) @ through
-    reads = through[:, 1:].mean(dim=1) if task.entry.name == "mae_teacher" else through[:, 0]
+    patches = task.entry.name == "mae_teacher" or getattr(task.net, "pool", None) == "mean"
+    reads = through[:, 1:].mean(dim=1) if patches else through[:, 0]
     side = round((n - 1) ** 0.5)
     return reads[:, 1:].view(len(images), 1, side, side)
 
@@ -249,14 +250,14 @@ def write_attention(
     lines = []
     method = ""
     for label, some in zip(labels, shown_rows(faces, rows, labels), strict=True):
-        batch = plain_batch(faces, some, task.px, task.entry.preprocessing)
+        batch = task.shown_plain(faces, some)
         try:
             maps, names, method = attention_maps(task, batch)
         except DuchenneError as error:
             return [f"{system.name}: {error}"]
         which = map_of(label, names)
         truth, _ = known_labels(faces, [label])
-        pictures = plain_batch(faces, some, task.px, "RGB, 0 to 1").images
+        pictures = task.shown_plain(faces, some, "RGB, 0 to 1").images
         lines.append(
             Row(
                 label,

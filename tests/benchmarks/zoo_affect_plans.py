@@ -155,15 +155,15 @@ def _vit(mae: dict[str, Any], *, small: bool, is_there: bool) -> Plan:
     sizes = {k: v for k, v in mae["model_settings"]["encoder"].items() if "decoder" not in k}
     sizes["intermediate_size"] = 4 * sizes.get("hidden_size", 768)
     more = {
-        "model_settings": {"encoder": sizes},
+        "model_settings": {"encoder": sizes, "pool": "mean"},
         "balance": "under" if small else "over",
         "initial": "{mae}",
-        "learning_rate": 6e-4 if small else 1e-4,
+        "learning_rate": 3e-4 if small else 1e-4,
         "warmup_epochs": 1,
     }
     after = "" if is_there else "mae"
     return Plan(
-        "vit_se", "vit_se", "expressions", mae["input_px"], 18 if small else 30, more, after
+        "vit_se", "vit_se", "expressions", mae["input_px"], 24 if small else 30, more, after
     )
 
 
