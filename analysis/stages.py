@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.face.process import FaceResult
     from duchenne.analysis.gaze.process import GazeResult
     from duchenne.analysis.gaze.pupil_session import SessionPupil
@@ -190,6 +192,7 @@ def measure_face(
         sound=_sound_level(recording) if scopes_of(recording).analysis_voice else None,
         options=DynamicsOptions(leave_out_speech=leave_out_speech),
         affect=affect,
+        listen=partial(_sound, recording),
     )
     if result.calibration.source != NEUTRAL_PHASE:
         why = (
@@ -231,6 +234,13 @@ def _recorded_face(
     )
     options = DynamicsOptions(leave_out_speech=leave_out_speech)
     return stream, recorded_face(stream, affect, neutral=neutral, options=options)
+
+
+def _sound(recording: Recording) -> Heard | None:
+    """Return what was heard in the session, as far as the participant allows."""
+    from duchenne.analysis.affect.hearing import session_sound  # noqa: PLC0415
+
+    return session_sound(recording, voice=scopes_of(recording).analysis_voice)
 
 
 def _sound_level(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.face.frames import FaceFrames, FloatArray
 
 QUADRANT = "expr_quadrant"
@@ -50,6 +51,15 @@ class AffectRun(Protocol):
 
     def report(self) -> dict[str, Any]:
         """Return what the columns rest on, for the provenance."""
+        ...
+
+
+@runtime_checkable
+class HearingRun(AffectRun, Protocol):
+    """One film whose sound counts; its backend has an attribute ``hears`` that is true."""
+
+    def hear(self, heard: Heard) -> None:
+        """Take the sound of the film, before its first part."""
         ...
 
 

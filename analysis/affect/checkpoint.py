@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.affect.network import Trained
     from duchenne.analysis.face.frames import BoolArray, FaceFrames, FloatArray
 
+SILENT = "none: the film counts as silent"
 AT_ONCE = 8
 """Pictures that a network is asked about together."""
 _TREMBLE = 0.9
@@ -80,6 +82,7 @@ class CheckpointBackend:
         self.runtime = plain if small is None else "ONNX Runtime, 8 bits"
         self.reading.picture = quick or module
         self.n_features = self.reading.n_features
+        self.hears = self.trained.hears
         self._next_s = -np.inf
         self._last_s = -np.inf
 
@@ -131,6 +134,11 @@ class CheckpointRun:
         self._backend, self._still = backend, still
         self._rest = rest_of(neutral) if backend.reading.needs_neutral and not still else None
         self._running = RunningRest()
+        self._heard: Heard | None = None
+
+    def hear(self, heard: Heard) -> None:
+        """Take the sound of the film, on the clock of its frames."""
+        self._heard = heard
 
     def columns(
         self, features: FloatArray, table: pd.DataFrame, first: int, last: int
@@ -139,6 +147,9 @@ class CheckpointRun:
         usable = table["usable"].to_numpy(np.bool_)
         asked: BoolArray = np.asarray(np.isfinite(features).all(axis=1), np.bool_)
         neutral = self._neutral(features, table, usable, first, last)
+        if self._heard is not None:
+            sound = self._heard.features(table["time"].to_numpy(np.float64))
+            features = np.concatenate([features, sound], axis=1)
         answers = self._answers(features, usable, asked, neutral)
         columns: dict[str, NDArray[Any]] = {
             f"expr_{name}": np.where(asked, values, np.nan)
@@ -172,6 +183,8 @@ class CheckpointRun:
             "rests_on": rests,
             "told": list(backend.told),
         }
+        if getattr(backend.trained.net, "n_sound", 0):
+            found["sound"] = SILENT if self._heard is None else self._heard.source
         if backend.reading.needs_neutral:
             found["face_at_rest"] = (
                 NONE if self._still else RUNNING if self._rest is None else NEUTRAL_PHASE

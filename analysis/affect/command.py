@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 (typer reads the annotations)
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from duchenne.analysis.affect.registry import CHECKPOINT, DEFAULT_AFFECT_BACKEND, AffectSpec
+from duchenne.analysis.affect.registry import (
+    CHECKPOINT,
+    DEFAULT_AFFECT_BACKEND,
+    AffectSpec,
+    weights_in,
+)
 from duchenne.stimuli.errors import UsageError
 
 EPILOG = (
@@ -22,7 +27,10 @@ def affect(
         typer.Argument(metavar="VIDEO ...", help="Videos, pictures or folders of pictures."),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option(help="Table to write (.csv or .tsv).")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Table to write (.csv or .tsv); VIDEO-affect.csv, here, where absent."),
+    ] = None,
     affect_backend: Annotated[
         str,
         typer.Option(metavar="NAME", help="What tells valence and arousal: rule, or checkpoint."),
@@ -31,7 +39,7 @@ def affect(
         Path | None,
         typer.Option(
             metavar="CHECKPOINT",
-            help="Weights of `duchenne train`, or the published file of EmoFAN that you have.",
+            help="Weights of `duchenne train`, their folder, or your copy of the published file of EmoFAN.",
         ),
     ] = None,
     rate: Annotated[
@@ -54,8 +62,10 @@ def affect(
     from duchenne.analysis.face.command import run_au_command  # noqa: PLC0415
 
     asked = asked_for(affect_backend, model, rate)
+    inputs = videos or []
+    table = out or Path(f"{inputs[0].stem}-affect.csv" if len(inputs) == 1 else "affect.csv")
     code = run_au_command(
-        videos or [], out, neutral=neutral, style=AFFECT_STYLE, workers=workers, affect=asked
+        inputs, table, neutral=neutral, style=AFFECT_STYLE, workers=workers, affect=asked
     )
     if code:
         raise typer.Exit(code)
@@ -74,7 +84,7 @@ def asked_for(backend: str, model: Path | None, rate_hz: float | None) -> str:
         if spec.file:
             raise UsageError("--model and --affect-backend both name a file: give one of them.")
         name = CHECKPOINT if spec.name == DEFAULT_AFFECT_BACKEND else spec.name
-        spec = AffectSpec(name, str(model), spec.rate_hz)
+        spec = AffectSpec(name, weights_in(str(model)), spec.rate_hz)
     if rate_hz is not None:
         if not spec.file:
             raise UsageError("--rate is for a model: name one with --model.")

@@ -38,6 +38,9 @@ class Trained:
         Its classes of expression; empty where it was not taught any.
     told : tuple of str
         What was loaded, one line each.
+    hears : bool
+        It learnt from sound whose features are known here
+        (:data:`duchenne.analysis.affect.hearing.FEATURES`).
     """
 
     net: Any
@@ -47,6 +50,7 @@ class Trained:
     dimensions: tuple[str, ...]
     classes: tuple[str, ...]
     told: tuple[str, ...] = field(default=())
+    hears: bool = False
 
 
 def read_trained(path: Path) -> Trained:
@@ -70,6 +74,7 @@ def read_trained(path: Path) -> Trained:
 
 
 def _ours(path: Path) -> Trained:
+    from duchenne.analysis.affect.hearing import FEATURES  # noqa: PLC0415
     from duchenne.analysis.models.registry import model_entry  # noqa: PLC0415 (torch)
     from duchenne.analysis.training.checkpoint import (  # noqa: PLC0415
         load_fitting,
@@ -100,6 +105,7 @@ def _ours(path: Path) -> Trained:
         dimensions=_dimensions(entry, labels),
         classes=_class_names(net, entry, data) if "expression" in labels else (),
         told=(f"{how.model}, all {len(net.state_dict())} tensors", *_said_of(about)),
+        hears=bool(getattr(net, "n_sound", 0)) and data.get("sound") == FEATURES,
     )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GROUP = "duchenne.affect_backends"
 DEFAULT_AFFECT_BACKEND = RULE
 CHECKPOINT = "checkpoint"
+_IN_FOLDERS = ("best.safetensors", "affect.safetensors")
+"""What a folder of `duchenne train` and of `duchenne models export` is taken for."""
 _RATE = re.compile(r"^(?P<file>.+)@(?P<rate>\d+(?:\.\d+)?)$")
 
 
@@ -46,25 +48,43 @@ class AffectSpec:
     def parse(cls, text: str) -> AffectSpec:
         """Return the parts of ``NAME:FILE@HZ``.
 
+        A folder with weights in it stands for these, and weights or such a folder alone for
+        ``checkpoint:FILE``.
+
         Raises
         ------
         UsageError
             When the rate is 0.
         """
         name, _, file = text.partition(":")
-        found = None if Path(file).is_file() else _RATE.match(file)
+        if not file and name not in affect_backend_names() and _is_there(text):
+            name, file = CHECKPOINT, text
+        found = None if Path(file).exists() else _RATE.match(file)
         if found is None:
-            return cls(name, file)
+            return cls(name, weights_in(file))
         rate_hz = float(found["rate"])
         if rate_hz <= 0:
             raise UsageError(
                 f"--affect-backend {text}: the rate must be above 0 frames per second."
             )
-        return cls(name, found["file"], rate_hz)
+        return cls(name, weights_in(found["file"]), rate_hz)
 
     def __str__(self) -> str:
         file = f":{self.file}" if self.file else ""
         return f"{self.name}{file}" + (f"@{self.rate_hz:g}" if self.rate_hz else "")
+
+
+def _is_there(text: str) -> bool:
+    rated = _RATE.match(text)
+    return Path(text).exists() or (rated is not None and Path(rated["file"]).exists())
+
+
+def weights_in(file: str) -> str:
+    """Return the weights in a folder of a training or an export; the file itself where it is none."""
+    if not file or not Path(file).is_dir():
+        return file
+    there = (Path(file) / name for name in _IN_FOLDERS)
+    return next((str(path) for path in there if path.is_file()), file)
 
 
 def affect_backend_names() -> tuple[str, ...]:

@@ -207,7 +207,10 @@ class ClipReading:
 
 
 class FusionReading:
-    """Frame features of a masked auto-encoder, in windows of 100 frames; films are taken as silent."""
+    """Frame features of a masked auto-encoder, and of the sound, in windows of 100 frames.
+
+    Features of the sound stand behind those of the frames where there is any; films are silent elsewhere.
+    """
 
     needs_neutral = False
     window = FUSION_FRAMES
@@ -225,8 +228,16 @@ class FusionReading:
     def answers(self, features: FloatArray, usable: BoolArray, neutral: FloatArray) -> Answers:
         """Return what the transformer says."""
         del neutral
-        held = _held(features, usable)
-        rows = _over_windows(held, self.window, lambda clip: self._net(clip).values)
+        n = self.n_features
+        held = _held(features[:, :n], usable)
+        sound = np.nan_to_num(features[:, n:])
+
+        def said(clip: Tensor) -> Tensor:
+            heard = clip[..., n:] if clip.shape[-1] > n else None
+            values: Tensor = self._net(clip[..., :n], heard).values
+            return values
+
+        rows = _over_windows(np.concatenate([held, sound], axis=1), self.window, said)
         return Answers(
             {name: rows[:, i] for i, name in enumerate(self.names)}, np.zeros((len(rows), 0))
         )

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.face.frames import Image
 
 # Pictures are measured in groups of this many, so that the model is loaded once for all of them.
@@ -155,12 +157,18 @@ def measure_unit(
         quality = film.quality
         problem = _problem(path, quality["face_fraction"], quality["usable_fraction"])
         note = None
-        for result in film.results(settings.neutral):
+        for result in film.results(settings.neutral, listen=partial(_listen, path)):
             write(result.table.assign(input=unit.labels[0]))
             note = _note(path, result, settings)
     return Outcome(
         None, (problem,) if problem else (), (note,) if note else (), quality["n_frames"]
     )
+
+
+def _listen(path: Path) -> Heard | None:
+    from duchenne.analysis.affect.hearing import film_sound  # noqa: PLC0415 (scipy)
+
+    return film_sound(path)
 
 
 def _measure_pictures(

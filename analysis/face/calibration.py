@@ -27,6 +27,31 @@ EYELIDS = ("AU43", "AU45")
 
 
 @dataclass(frozen=True)
+class OccurrenceRule:
+    """When an Action Unit occurs.
+
+    Parameters
+    ----------
+    least : float
+        From this intensity, 0 to 5, at the least.
+    percentile : float
+        And above this percentile of the person's neutral phase, 0 to 100.
+    """
+
+    least: float = MIN_OCCURRENCE
+    percentile: float = NEUTRAL_PERCENTILE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least <= 5 or not 0 <= self.percentile <= 100:
+            raise ValueError(
+                f"an intensity of {self.least:g} or a percentile of {self.percentile:g} cannot be"
+            )
+
+
+DEFAULT_RULE = OccurrenceRule()
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The reference that intensities and occurrences are measured from.
 
@@ -42,7 +67,7 @@ class Calibration:
     windows_s : tuple of (start, end)
         The neutral phase, in the caller's seconds.
     threshold : (n_aus,) float64
-        Intensity above which an Action Unit occurs, besides being at least 2: the 97.5th percentile
+        Intensity above which an Action Unit occurs, besides being at least `least`: a percentile (97.5)
         of the neutral phase, 0 for blinks and closed eyes; compared with a typical face, what the
         backend found in other persons at rest; 0 compared with a habitual face.
     au_names : tuple of str
@@ -50,6 +75,8 @@ class Calibration:
     in_order : bool
         The frames follow one another; otherwise they are pictures that have nothing to do with each
         other.
+    least : float
+        Intensity below which no Action Unit begins.
     """
 
     source: str
@@ -59,6 +86,7 @@ class Calibration:
     threshold: FloatArray = field(default_factory=lambda: np.zeros(0))
     au_names: tuple[str, ...] = ()
     in_order: bool = True
+    least: float = MIN_OCCURRENCE
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is written beside the results.
@@ -67,10 +95,10 @@ class Calibration:
         -------
         dict
             ``source``, ``n_frames``, ``windows_s`` and ``occurrence_threshold``: for each Action Unit
-            the intensity, at least 2, from which (2) or above which (more than 2) it occurs;
+            the intensity from which (the least one, 2) or above which (more than that) it occurs;
             ``occurrence_hysteresis``: how far below it goes on, eyelids excepted.
         """
-        limits = np.maximum(self.threshold, MIN_OCCURRENCE)
+        limits = np.maximum(self.threshold, self.least)
         return {
             "source": self.source,
             "n_frames": self.n_frames,
@@ -91,6 +119,7 @@ def calibrate(
     windows_s: Sequence[tuple[float, float]] = (),
     *,
     still: bool = False,
+    rule: OccurrenceRule = DEFAULT_RULE,
 ) -> Calibration:
     """Find the reference for one person's frames.
 
@@ -112,6 +141,8 @@ def calibrate(
         The neutral phase, in the seconds of ``times_s``; ends excluded.
     still : bool, default False
         The frames are pictures of different persons: compare with the typical face only.
+    rule : OccurrenceRule
+        When an Action Unit occurs.
     """
     measured = usable & np.isfinite(features).all(axis=1)
     neutral = np.zeros(len(times_s), np.bool_)
@@ -122,26 +153,32 @@ def calibrate(
     names = backend.au_names
     if phase.sum() >= MIN_NEUTRAL_FRAMES:
         level = np.median(features[phase], axis=0)
-        threshold = _thresholds(names, backend.intensities(features[phase], level))
-        return Calibration("neutral phase", level, int(phase.sum()), windows, threshold, names)
+        at_rest = backend.intensities(features[phase], level)
+        threshold = _thresholds(names, at_rest, rule.percentile)
+        return Calibration(
+            "neutral phase", level, int(phase.sum()), windows, threshold, names, least=rule.least
+        )
     none = np.zeros(len(names))
     if not still and measured.sum() >= MIN_HABITUAL_FRAMES:
         habitual = np.median(features[measured], axis=0)
         level = np.where(backend.personal, habitual, backend.typical_neutral)
-        return Calibration("habitual face", level, int(measured.sum()), (), none, names)
+        return Calibration(
+            "habitual face", level, int(measured.sum()), (), none, names, least=rule.least
+        )
     others = np.asarray(getattr(backend, "resting_threshold", none), np.float64)
     return Calibration(
-        "typical face", backend.typical_neutral, 0, (), others, names, in_order=not still
-    )
+        "typical face", backend.typical_neutral, 0, (), others, names,
+        in_order=not still, least=rule.least,
+    )  # fmt: skip
 
 
-def _thresholds(names: tuple[str, ...], at_rest: FloatArray) -> FloatArray:
+def _thresholds(names: tuple[str, ...], at_rest: FloatArray, percentile: float) -> FloatArray:
     """Return the percentile of each Action Unit in the neutral phase; 0 where there is none."""
     thresholds = np.zeros(len(names))
     for i, name in enumerate(names):
         known = at_rest[np.isfinite(at_rest[:, i]), i]
         if len(known) and not name.startswith(EYELIDS):
-            thresholds[i] = np.percentile(known, NEUTRAL_PERCENTILE)
+            thresholds[i] = np.percentile(known, percentile)
     return thresholds
 
 
@@ -150,8 +187,8 @@ def occurrence(
 ) -> FloatArray:
     """Return 1 where an Action Unit occurs, 0 where not, NaN where not measured.
 
-    It begins at intensity 2 and above the threshold of the calibration, and goes on until it is 0.5
-    below or not measured. Blinks and closed eyes (AU45, AU43) end at once.
+    It begins at intensity 2 (`Calibration.least`) and above the threshold of the calibration, and goes on
+    until it is 0.5 below or not measured. Blinks and closed eyes (AU45, AU43) end at once.
 
     Parameters
     ----------
@@ -166,10 +203,10 @@ def occurrence(
     (n, n_aus) float64
     """
     known = np.isfinite(intensities)
-    begins = (intensities >= MIN_OCCURRENCE) & (intensities > calibration.threshold)
+    begins = (intensities >= calibration.least) & (intensities > calibration.threshold)
     occurs = begins
     if calibration.in_order and len(intensities):
-        limit = np.maximum(calibration.threshold, MIN_OCCURRENCE)
+        limit = np.maximum(calibration.threshold, calibration.least)
         room = [0.0 if name.startswith(EYELIDS) else HYSTERESIS for name in calibration.au_names]
         lasts = intensities >= limit - (np.array(room) if room else HYSTERESIS)
         first = np.zeros(intensities.shape[1]) if before is None else np.nan_to_num(before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from duchenne.analysis.affect.registry import (
     DEFAULT_AFFECT_BACKEND,
+    AffectSpec,
     affect_hash,
     load_affect_backend,
 )
@@ -94,8 +95,9 @@ def run_au_command(
     inputs = _expand([Path(video) for video in videos])
     load_backend(backend)
     for line in getattr(load_affect_backend(affect), "told", ()):
-        sys.stderr.write(f"duchenne: {affect.partition(':')[2]}: {line}\n")
+        sys.stderr.write(f"duchenne: {AffectSpec.parse(affect).file}: {line}\n")
     face_model_path()
+    _make_folder(out.parent)
     many = len(inputs) > 1 or any(Path(video).is_dir() for video in videos)
     units = units_of(inputs)
     with _progress_bar(units) as progress:
@@ -237,6 +239,14 @@ def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> None:
         raise UsageError(f"--out {out} is a folder: give the name of a file.")
     if any(out.resolve() == Path(video).resolve() for video in videos):
         raise UsageError(f"--out {out} is also an input: give another name.")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the table, so that a wrong one is told before anything is measured."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DuchenneError(f"{folder} could not be made ({error.strerror or error}).") from error
 
 
 def _expand(paths: Sequence[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def video_frames(
     Parameters
     ----------
     path : path
-        Any video that FFmpeg reads. Rotation metadata are applied; times are the file's own, so a
+        Any video that FFmpeg reads. Rotation and mirror metadata are applied; times are the file's own, so a
         variable frame rate keeps its times, and the first frame is at 0.
     max_side_px : int, optional
         Make frames smaller whose longer side exceeds this.
@@ -138,8 +138,20 @@ class _Pictures:
             scale = self._max_side_px / longest
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
         rgb = self._converter.reformat(frame, width, height, "rgb24")
-        quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns), np.uint8)
+        picture = rgb.to_ndarray()
+        quarter_turns = round(frame.rotation / 90)
+        if _is_mirrored(frame):
+            picture, quarter_turns = picture[:, ::-1], quarter_turns + 2
+        return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+
+
+def _is_mirrored(frame: VideoFrame) -> bool:
+    """Return whether a film is to be shown as in a mirror, as those of some front cameras are."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4")[:5].astype(np.float64)
+    return bool(a * d < b * c)
 
 
 def frame_count(path: Path | str) -> int | None:

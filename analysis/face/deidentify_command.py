@@ -43,6 +43,7 @@ def deidentify(  # noqa: PLR0917 -- typer makes options of them
     Metadata and sound are left out. A frame in which no face was found is hidden as a whole.
     """
     from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND  # noqa: PLC0415
+    from duchenne.analysis.face.batch import WHOLE_SHARE  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.command import parse_neutral  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.deidentify import deidentify as work  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.deidentify_video import VideoInput  # noqa: PLC0415 -- heavy
@@ -64,6 +65,9 @@ def deidentify(  # noqa: PLR0917 -- typer makes options of them
         typer.echo("The sound is kept: a voice identifies a person.", err=True)
     elif keep_audio:
         typer.echo(f"{video} has no sound.", err=True)
+    promised = given.count() or 0
+    if result.n_frames < WHOLE_SHARE * promised:
+        typer.echo(f"{video} is cut off: only {result.n_frames} of {promised} frames.", err=True)
     hidden = "without a measured face" if method == "avatar" else "hidden as a whole"
     typer.echo(f"{result.n_frames} frames, {result.n_whole} of them {hidden}.")
     if result.times is not None:

@@ -80,7 +80,7 @@ class _Builder:
     def _side(self, name: str, sign: float) -> Side:
         u = self._x
         upper, lower = self._lids(name)
-        smile = _eased(u.unit("AU12", name))
+        smile = _smile(u, name)
         nose_up = 0.35 * u.unit("AU09") + 0.2 * u.unit("AU10")
         corner_x = 2.6 + 0.95 * smile
         raised = 0.55 * u.unit("AU06", name) + 0.35 * smile
@@ -185,7 +185,7 @@ class _Builder:
         gap = u.unit("AU25") * (1.35 + 1.1 * jaw / 1.75)
         corners = {}
         for name, sign in SIDES:
-            smile, dimple = _eased(u.unit("AU12", name)), u.unit("AU14", name)
+            smile, dimple = _smile(u, name), u.unit("AU14", name)
             x = 2.45 + 0.9 * smile + 0.35 * dimple + 0.8 * both["AU20"] - 1.05 * both["AU18"]
             y = -4.3 + 1.1 * smile + 0.1 * dimple - 1.1 * both["AU15"] - 0.3 * jaw
             y -= 0.15 * both["AU20"]
@@ -323,14 +323,25 @@ class _Builder:
         )
 
 
-def _eased(share: float) -> float:
-    """Let a faint smile move the lips a little more than its share, as the landmarks follow it less."""
-    return float(share**0.8)
+def _smile(expression: Expression, side: str) -> float:
+    """Return how far a corner of the mouth is drawn up, 0 to 1.15.
+
+    The landmarks follow a faint smile less than its share, and one under lowered or raised brows or
+    closed eyes less than one alone.
+    """
+    u = expression
+    raised = max(u.unit("AU01", side), u.unit("AU02", side))
+    others = 1 + 0.4 * u.unit("AU04", side) + 0.2 * raised + 0.1 * _closed(u, side)
+    return float(min(1.15, u.unit("AU12", side) ** 0.75 * others))
 
 
 def _closure(expression: Expression, side: str) -> float:
-    """Return how far an eye is closed, 0 to 1."""
-    return float(max(expression.unit("AU45", side), expression.unit("AU43", side)) ** 0.7)
+    """Return how far an eye is drawn closed, 0 to 1."""
+    return float(_closed(expression, side) ** 0.7)
+
+
+def _closed(expression: Expression, side: str) -> float:
+    return max(expression.unit("AU45", side), expression.unit("AU43", side))
 
 
 def _ellipse(

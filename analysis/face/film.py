@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from duchenne.analysis.affect.base import with_affect
+from duchenne.analysis.affect.base import HearingRun, with_affect
 from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND, load_affect_backend
 from duchenne.analysis.affect.rule import RuleBackend
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND, load_backend
-from duchenne.analysis.face.calibration import Calibration, calibrate
+from duchenne.analysis.face.calibration import DEFAULT_RULE, Calibration, OccurrenceRule, calibrate
 from duchenne.analysis.face.dynamics import (
     DEFAULT_OPTIONS,
     Dynamics,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from duchenne.analysis.affect.base import AffectBackend
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.face.backends.base import AUBackend
 
 Sound = tuple[FloatArray, FloatArray]
@@ -75,9 +76,12 @@ class FaceFilm:
         """Return what `FaceResult.quality` says of the whole film."""
         return film_quality(self.film, self.backend)
 
-    def calibrated(self, neutral: Sequence[tuple[float, float]] = ()) -> Calibration:
+    def calibrated(
+        self, neutral: Sequence[tuple[float, float]] = (), rule: OccurrenceRule = DEFAULT_RULE
+    ) -> Calibration:
         """Return the neutral face of the film; see :func:`~duchenne.analysis.face.calibration.calibrate`."""
-        return calibrate(self.backend, *self.film.reference(neutral), neutral, still=self.still)
+        reference = self.film.reference(neutral)
+        return calibrate(self.backend, *reference, neutral, still=self.still, rule=rule)
 
     def results(
         self,
@@ -85,6 +89,8 @@ class FaceFilm:
         *,
         sound: Sound | None = None,
         options: DynamicsOptions = DEFAULT_OPTIONS,
+        listen: Callable[[], Heard | None] | None = None,
+        rule: OccurrenceRule = DEFAULT_RULE,
     ) -> Iterator[FaceResult]:
         """Yield the tables of a quarter of an hour each; at least one, which may be empty.
 
@@ -96,13 +102,17 @@ class FaceFilm:
         ----------
         neutral : sequence of (start, end)
             The neutral phase in the seconds of the frames.
-        sound, options
+        sound, options, listen, rule
             See :func:`~duchenne.analysis.face.process.analyse_face`.
         """
-        calibration = self.calibrated(neutral)
+        calibration = self.calibrated(neutral, rule)
         quality, usual_eyes = self.quality, self.film.usual_eyes()
         n = len(self.film)
         affect = self.affect.start(self.film.affect_at_rest(neutral), still=self.still)
+        hears = listen is not None and bool(getattr(self.affect, "hears", False))
+        heard = listen() if hears and listen is not None else None
+        if heard is not None and isinstance(affect, HearingRun):
+            affect.hear(heard)
         quality |= {"affect": affect.report()}
         before: FloatArray | None = None
         occurs = [f"{name}_c" for name in self.backend.au_names]

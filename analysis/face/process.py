@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND
+from duchenne.analysis.face.calibration import DEFAULT_RULE, OccurrenceRule
 from duchenne.analysis.face.dynamics import DEFAULT_OPTIONS, DynamicsOptions
 from duchenne.analysis.face.features import face_features
 from duchenne.analysis.face.film import joined, measure_faces
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from duchenne.analysis.affect.base import AffectBackend
+    from duchenne.analysis.affect.hearing import Heard
     from duchenne.analysis.face.backends.base import AUBackend
     from duchenne.analysis.face.film import Sound
     from duchenne.analysis.face.measured import Frame
@@ -43,6 +45,8 @@ def analyse_face(
     sound: Sound | None = None,
     options: DynamicsOptions = DEFAULT_OPTIONS,
     affect: str | AffectBackend = DEFAULT_AFFECT_BACKEND,
+    listen: Callable[[], Heard | None] | None = None,
+    rule: OccurrenceRule = DEFAULT_RULE,
 ) -> FaceResult:
     """Measure one person's face in every frame of a video.
 
@@ -70,6 +74,10 @@ def analyse_face(
         Settings of the temporal measures.
     affect : str or AffectBackend
         What tells valence and arousal, by name or itself.
+    listen : callable, optional
+        Returns the sound on the clock of the frames; called where the affect model hears.
+    rule : OccurrenceRule
+        When an Action Unit occurs: from intensity 2, and above the 97.5th percentile of the neutral phase.
 
     Raises
     ------
@@ -83,7 +91,8 @@ def analyse_face(
         progress=progress,
         limits=limits,
     ) as film:
-        return joined(list(film.results(neutral, sound=sound, options=options)))
+        parts = film.results(neutral, sound=sound, options=options, listen=listen, rule=rule)
+        return joined(list(parts))
 
 
 def analyse_pictures(

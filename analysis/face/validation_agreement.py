@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -119,4 +120,8 @@ def _occurs(intensities: FloatArray) -> FloatArray:
 
 def _kappa(first: FloatArray, second: FloatArray) -> tuple[Agreement, int]:
     both = np.isfinite(first) & np.isfinite(second)
-    return cohens_kappa(first[both] > 0, second[both] > 0), int((second[both] > 0).sum())
+    one, other = first[both] > 0, second[both] > 0
+    found = cohens_kappa(one, other)
+    if len(set(one)) < 2 or len(set(other)) < 2:  # κ is 0 then, whatever the other says
+        found = replace(found, low=np.nan, high=np.nan)
+    return found, int(other.sum())

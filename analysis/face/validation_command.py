@@ -166,9 +166,9 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "n/a"
+    return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else "n/a"
 
 
 def _span(row: Mapping[Any, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{low:.2f} to {high:.2f}" if math.isfinite(low) else ""
+    return f"{_number(low)} to {_number(high)}" if math.isfinite(low) else ""

@@ -117,6 +117,8 @@ def import_model(
     typer.echo(f"Licence: {licence_of(name)}")
     if check or out is None:
         return
+    if not found.matched.n_found:
+        raise DuchenneError(f"nothing of {files[0]} fits {name}: is it of another system?")
     if not found.matched.is_complete and not partial:
         raise DuchenneError(
             f"{files[0]} does not fill {name}: {len(found.matched.missing)} tensors are missing, so it "

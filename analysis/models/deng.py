@@ -46,8 +46,13 @@ def bin_centres(*, parity: bool = False) -> Tensor:
 
 
 def to_bins(values: Tensor) -> Tensor:
-    """Return the number of the bin of each value from -1 to 1, the upper end in the last; -1 for NaN."""
-    numbers = ((torch.nan_to_num(values) + 1) / BIN_WIDTH).floor().clamp(0, N_BINS - 1).long()
+    """Return the number of the bin of each value from -1 to 1; -1 for NaN.
+
+    A value between two bins is in the upper one, and so is what rounding has put up to 1e-6 below; the upper
+    end is in the last one.
+    """
+    places = (torch.nan_to_num(values) + 1) / BIN_WIDTH + 1e-5
+    numbers = places.floor().clamp(0, N_BINS - 1).long()
     return torch.where(torch.isfinite(values), numbers, -1)
 
 

@@ -26,6 +26,8 @@ MAP_PX = 100
 """Attention is drawn on a square of so many pixels, which the face fills."""
 EDGE = 0.05
 """The loss is bounded: probabilities are kept this far from 0 and 1."""
+SLOPE = 0.095
+"""How much attention falls with each pixel of distance: the paper's; the released map has 0.07."""
 CROP_PX, CROPPED = 3, 150
 _INNER_CORNERS = (39, 42)
 # Pairs of landmarks (of 68, from 0) about which attention lies, and how far below them, in eye-corner
@@ -58,9 +60,7 @@ def centres(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     (n, 20, 2) float64
         0 to 1, clipped to the picture.
     """
-    ruler = np.linalg.norm(
-        landmarks[:, _INNER_CORNERS[0]] - landmarks[:, _INNER_CORNERS[1]], axis=1
-    )
+    ruler = np.abs(landmarks[:, _INNER_CORNERS[0], 0] - landmarks[:, _INNER_CORNERS[1], 0])
     points = []
     for pair, below in REGIONS.values():
         shift = np.stack([np.zeros(len(landmarks)), below * ruler], axis=1)
@@ -68,7 +68,7 @@ def centres(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(np.stack(points, axis=1), 0.0, 1.0)
 
 
-def attention_map(points: NDArray[np.float64], slope: float = 0.095) -> NDArray[np.float32]:
+def attention_map(points: NDArray[np.float64], slope: float = SLOPE) -> NDArray[np.float32]:
     """Return the attention maps of faces.
 
     Parameters
@@ -77,15 +77,15 @@ def attention_map(points: NDArray[np.float64], slope: float = 0.095) -> NDArray[
         As `centres` returns them.
     slope : float
         How much attention falls with each of a hundred pixels of Manhattan distance, down to 0 outside
-        of a square of half width ``(1 - 0.05) // (2 slope)``: 5 pixels for 0.095 (the paper), 7 for
-        0.07 (the released map).
+        of a square of half width ``(1 - 0.05) / (2 slope)``, rounded: 5 pixels for 0.095 (the paper), 7
+        for 0.07 (the released map).
 
     Returns
     -------
     (n, 100, 100) float32
         0 to 1: the largest over the centres.
     """
-    half = int((1 - 0.05) / (2 * slope))
+    half = round((1 - 0.05) / (2 * slope))
     at = np.arange(MAP_PX)
     where = np.round(points * (MAP_PX - 1))
     dx = np.abs(at - where[..., 0, None])
@@ -113,10 +113,13 @@ class EacNet(nn.Module):
         Action Units.
     width : int
         Units of the first layer of the enhancing head; 4096 in the paper, less for small trials.
+    slope : float
+        Of the maps that are drawn for it (`attention_map`).
     """
 
-    def __init__(self, n_outputs: int = 12, width: int = 4096) -> None:
+    def __init__(self, n_outputs: int = 12, width: int = 4096, slope: float = SLOPE) -> None:
         super().__init__()
+        self.slope = slope
         self.vgg = Vgg19()
         for stage in list(self.vgg)[:2]:
             stage.requires_grad_(requires_grad=False)

@@ -33,7 +33,7 @@ from duchenne.analysis.training.augment import normalised, plain_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_checkpoint, write_checkpoint
 from duchenne.analysis.training.metrics import pcc
 from duchenne.analysis.training.settings import TrainSettings
-from duchenne.analysis.training.systems import build
+from duchenne.analysis.training.systems import build, entry_of
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -188,6 +188,11 @@ def _network(
     if settings.model not in EXPORTABLE:
         raise DuchenneError(
             f"{path} is of {settings.model}; the student backend runs {', '.join(EXPORTABLE)}."
+        )
+    if settings.window or entry_of(settings).task != "intensity":
+        raise DuchenneError(
+            f"{path} learnt {'the middle of pictures (`window`)' if settings.window else 'no intensities'}; "
+            "the student backend shows whole pictures and expects intensities."
         )
     net = build(settings, int(about["n_outputs"]))
     problems = load_fitting(net, {k: _single(v) for k, v in tensors.items()})

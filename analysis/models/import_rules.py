@@ -132,6 +132,11 @@ def older_transformer(to: str, layers: str) -> tuple[Rule, ...]:
     )
 
 
+def _fusion(*encoder: Rule) -> tuple[Rule, ...]:
+    """Return rules for a fusion with our own names upon an encoder of others."""
+    return (*encoder, (r"(?:.*\.)?((?:join|over_frames|heads)\..+)", r"\1"))
+
+
 def _graph_rules() -> tuple[Rule, ...]:
     layers = {"U": "own", "V": "of_others", "A": "first", "B": "second", "E": "edge"}
     norms = {"bnv": "node_norm", "bne": "edge_norm"}
@@ -230,6 +235,16 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "mae_teacher": (
         Layout("names of timm and MAE", transformer("encoder.", "encoder.layers.")),
         Layout("older names of transformers", older_transformer("encoder.", "encoder.layers.")),
+    ),
+    "mae_fusion": (
+        Layout(
+            "names of timm and MAE",
+            _fusion(*transformer("encoder.body.", "encoder.body.layers.")),
+        ),
+        Layout(
+            "older names of transformers",
+            _fusion(*older_transformer("encoder.body.", "encoder.body.layers.")),
+        ),
     ),
     "vit_se": (
         Layout("names of timm", transformer("body.", "body.layers.")),

@@ -69,6 +69,8 @@ class Matched:
         Theirs that belong nowhere.
     other_shape : tuple of str
         One line on each that has a place but another shape.
+    n_filled : int
+        How many of ``tensors`` are counters of batches that no file needs to have.
     """
 
     tensors: dict[str, Tensor] = field(repr=False)
@@ -77,6 +79,12 @@ class Matched:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     other_shape: tuple[str, ...]
+    n_filled: int = 0
+
+    @property
+    def n_found(self) -> int:
+        """How many tensors of the file found a place."""
+        return len(self.tensors) - self.n_filled
 
     @property
     def is_complete(self) -> bool:
@@ -85,7 +93,7 @@ class Matched:
 
     def lines(self, most: int = 5) -> list[str]:
         """Return the report, at most so many names of each kind."""
-        told = [f"{len(self.tensors)} tensors match, by {self.layout}"]
+        told = [f"{self.n_found} tensors match, by {self.layout}"]
         if self.by_shape:
             told.append(f"{len(self.by_shape)} of them by {BY_SHAPE}: {_some(self.by_shape, most)}")
         for what, names in (
@@ -195,6 +203,7 @@ def matched(system: str, net: nn.Module, given: dict[str, Tensor]) -> Matched:
         other_shape=tuple(
             f"{k} is {tuple(given[k].shape)}, not {tuple(own[v].shape)}" for k, v in other.items()
         ),
+        n_filled=len(counters),
     )
 
 

@@ -6,11 +6,10 @@ After Shao, Liu, Cai & Ma: Deep adaptive attention for joint facial Action Unit 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional as fn
 
 from duchenne.analysis.models.outputs import Answer
 from duchenne.analysis.models.registry import model
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 INPUT_PX = 176
 UNIT = 8
-FEATURE_PX = 44
 MAP_PX = 52
 """Initial maps are larger than the features by what four convolutions without padding cut off."""
 N_LANDMARKS = 49
@@ -31,6 +29,9 @@ FALL, SPREAD = 0.56, 0.14
 HALF_PX = 4
 BP4D_UNITS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 DISFA_UNITS = (1, 2, 4, 6, 9, 12, 25, 26)
+STAND_INS = {9: 12, 26: 17, 25: 23}
+"""Whose branches an Action Unit starts from where the initial weights do not know it (BP4D to DISFA)."""
+BRANCHES = ("refine", "local", "local_classify")
 # Inner eye corners among the 49 points: their horizontal distance is the ruler.
 _RULER = (22, 25)
 # Pairs of the 49 points about which an Action Unit acts, and how far below them, in rulers. AU5 and AU20
@@ -70,7 +71,7 @@ def initial_maps(landmarks: Tensor, units: Sequence[int]) -> Tensor:
     (b, n_units, 52, 52) Tensor
         1 at two centres per Action Unit, falling with the Manhattan distance within 4 pixels.
     """
-    points = landmarks.detach() * (MAP_PX / INPUT_PX)
+    points = landmarks.detach().float() * (MAP_PX / INPUT_PX)
     ruler = (points[:, _RULER[0], 0] - points[:, _RULER[1], 0]).abs()
     at = torch.arange(MAP_PX, device=points.device, dtype=points.dtype)
     maps = []
@@ -153,12 +154,19 @@ class _JointNet(nn.Module):
         12 Action Units of BP4D or 8 of DISFA, unless `units` names others.
     units : sequence of int, optional
         Numbers of the Action Units; each needs a place in ``CENTRES``.
+    parity : bool
+        Learn by the Dice loss of the released code (`dice_loss`).
     """
 
     second = False
+    rates: ClassVar[dict[str, float]] = {}
+    """How many times the learning rate parts learn with, by the beginning of their names."""
 
-    def __init__(self, n_outputs: int = 12, units: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, n_outputs: int = 12, units: Sequence[int] | None = None, *, parity: bool = False
+    ) -> None:
         super().__init__()
+        self.parity = parity
         if units is None:
             units = DISFA_UNITS if n_outputs == len(DISFA_UNITS) else BP4D_UNITS
         if len(units) != n_outputs:
@@ -187,6 +195,31 @@ class _JointNet(nn.Module):
             self.local_classify = nn.ModuleList(
                 nn.Sequential(nn.Linear(EMBEDDED, 64), nn.Linear(64, 2)) for _ in units
             )
+
+    def taken_from(self, given: Sequence[int]) -> dict[str, str]:
+        """Return which of the parts that belong to one Action Unit start from which of other weights.
+
+        Parameters
+        ----------
+        given : sequence of int
+            Action Units of those weights, in their order.
+
+        Returns
+        -------
+        dict
+            From the beginning of names here to the beginning of names there: the branches of the same
+            Action Unit, or of its stand-in; empty where there is none. The last layer, which answers all
+            of them, starts fresh where they differ.
+        """
+        if tuple(given) == self.units:
+            return {}
+        places = {unit: i for i, unit in enumerate(given)}
+        found = {"classify.1.": ""}
+        for i, unit in enumerate(self.units):
+            there = places.get(unit, places.get(STAND_INS.get(unit, 0)))
+            for branch in BRANCHES:
+                found[f"{branch}.{i}."] = "" if there is None else f"{branch}.{there}."
+        return found
 
     def forward(self, images: Tensor) -> Answer:
         """Return probabilities, 49 landmarks and attention maps of images (b, 3, 176, 176)."""
@@ -228,7 +261,9 @@ _FACTS = {
 
 @model("jaa_net", paper="Shao et al. 2018, JAA-Net (ECCV)", **_FACTS)  # type: ignore[arg-type]
 class JaaNet(_JointNet):
-    """JAA-Net; see the module."""
+    """JAA-Net; see the module. Its maps are refined at twice the learning rate."""
+
+    rates: ClassVar[dict[str, float]] = {"refine.": 2.0}
 
 
 @model("jaa_net_v2", paper="Shao et al. 2021, JÂA-Net (IJCV)", **_FACTS)  # type: ignore[arg-type]
@@ -236,101 +271,3 @@ class JaaNetV2(_JointNet):
     """JÂA-Net: each Action Unit is also told from its own region alone."""
 
     second = True
-
-
-def unit_weights(rates: Tensor) -> Tensor:
-    """Return the weight of each Action Unit: rare ones count more, the mean is 1.
-
-    Parameters
-    ----------
-    rates : (k,) Tensor
-        Share of training frames in which each occurs, above 0.
-    """
-    inverse = 1 / rates
-    return inverse / inverse.sum() * len(rates)
-
-
-def softmax_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted cross entropy: logits (b, k, 2), truth (b, k) with NaN where not known."""
-    known = torch.isfinite(truth)
-    nll = -logits.log_softmax(dim=2).gather(2, torch.nan_to_num(truth).long()[..., None])[..., 0]
-    counts = known.sum(dim=0)
-    mean = (nll * known).sum(dim=0) / counts.clamp(min=1)
-    return (weights * mean)[counts > 0].sum() / len(weights)
-
-
-def dice_loss(
-    probabilities: Tensor, truth: Tensor, weights: Tensor, *, parity: bool = False
-) -> Tensor:
-    """Return the weighted Dice loss, ``1 - (2 sum p y + 1) / (sum p² + sum y² + 1)`` of each unit.
-
-    Parameters
-    ----------
-    probabilities, truth : (b, k) Tensor
-        Truth NaN where not known.
-    weights : (k,) Tensor
-    parity : bool
-        As the released code has it, with the fraction divided by the batch size too.
-    """
-    known = torch.isfinite(truth)
-    y = torch.nan_to_num(truth) * known
-    p = probabilities * known
-    share = (2 * (p * y).sum(dim=0) + 1) / ((p**2).sum(dim=0) + (y**2).sum(dim=0) + 1)
-    if parity:
-        share = share / len(truth)
-    return (weights * (1 - share)).mean()
-
-
-def landmark_loss(found: Tensor, truth: Tensor, between_eyes_px: Tensor) -> Tensor:
-    """Return ``sum |dP|² / (2 d²)``, the mean over faces: points (b, 49, 2), distance (b,) in pixels."""
-    squared = ((found - truth) ** 2).sum(dim=(1, 2))
-    return (squared / (2 * between_eyes_px**2)).mean()
-
-
-def jaa_loss(
-    answer: Answer,
-    truth: Tensor,
-    landmarks: Tensor,
-    between_eyes_px: Tensor,
-    weights: Tensor,
-    *,
-    parity: bool = False,
-) -> dict[str, Tensor]:
-    """Return the named losses and their ``total``.
-
-    Parameters
-    ----------
-    answer : Answer
-        Of `JaaNet` or `JaaNetV2`, which are told apart by their outputs.
-    truth : (b, k) Tensor
-        1, 0, or NaN where not known.
-    landmarks : (b, 49, 2) Tensor
-    between_eyes_px : (b,) Tensor
-        Distance of the eye centres.
-    weights : (k,) Tensor
-        Of `unit_weights`.
-    parity : bool
-        See `dice_loss`.
-    """
-    assert answer.logits is not None
-    assert answer.landmarks is not None
-    losses = {
-        "softmax": softmax_loss(answer.logits, truth, weights),
-        "dice": dice_loss(answer.values, truth, weights, parity=parity),
-        "landmarks": landmark_loss(answer.landmarks, landmarks, between_eyes_px),
-    }
-    total = losses["softmax"] + losses["dice"] + 0.5 * losses["landmarks"]
-    if "local_logits" in answer.extra:
-        logits = answer.extra["local_logits"]
-        losses["local"] = softmax_loss(logits, truth, weights) + dice_loss(
-            logits.softmax(dim=2)[..., 1], truth, weights, parity=parity
-        )
-        total = total + losses["local"]
-    else:
-        wanted = fn.interpolate(answer.maps["initial"], size=FEATURE_PX, mode="bilinear")
-        each = fn.binary_cross_entropy(
-            answer.maps["attention"], wanted.clamp(0, 1), reduction="none"
-        )
-        losses["refine"] = each.mean(dim=(0, 2, 3)).sum()
-        total = total + 1e-4 * losses["refine"]
-    return {"total": total, **losses}

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel
 
-from duchenne.analysis.models.outputs import Answer
+from duchenne.analysis.models.outputs import Answer, Learns, learnable, told
 from duchenne.analysis.models.registry import model
 
 if TYPE_CHECKING:
@@ -267,19 +267,26 @@ class MaeTeacher(nn.Module):
     Parameters
     ----------
     n_outputs : int
-        Action Units.
+        Action Units, or classes.
     config : transformers.ViTMAEConfig, optional
         Shape of the encoder; ViT-B/16 at 224 pixels where absent.
     dropout : float
+    learns : {"intensity", "occurrence", "expression"}
+        Whether outputs are intensities, probabilities of Action Units, or of classes.
     """
 
     taken_over: ClassVar[dict[str, str]] = {"body.vit.": "encoder."}
     """Where weights of a pre-trained auto-encoder belong."""
 
     def __init__(
-        self, n_outputs: int = 12, config: ViTMAEConfig | None = None, dropout: float = 0.1
+        self,
+        n_outputs: int = 12,
+        config: ViTMAEConfig | None = None,
+        dropout: float = 0.1,
+        learns: Learns = "intensity",
     ) -> None:
         super().__init__()
+        self.learns = learnable(learns)
         self.config = deepcopy(config or mae_config())
         self.config.mask_ratio = 0.0
         self.encoder = ViTMAEModel(self.config)
@@ -298,7 +305,7 @@ class MaeTeacher(nn.Module):
         self.encoder.load_state_dict(pretrained.encoder.state_dict())
 
     def forward(self, images: Tensor) -> Answer:
-        """Return intensities, 0 to 5, and the 128 features that distillation compares."""
+        """Return intensities, 0 to 5 (see ``learns``), and the 128 features that distillation compares."""
         in_order = torch.arange(self.n_patches, device=images.device, dtype=torch.float32)
         tokens = self.encoder(images, noise=in_order.expand(len(images), -1)).last_hidden_state
         features = self.to_features(tokens[:, 1:].flatten(1))
@@ -307,7 +314,7 @@ class MaeTeacher(nn.Module):
     def answer(self, features: Tensor) -> Answer:
         """Return what the head answers to features: (b, 128)."""
         logits = self.head(features)
-        return Answer(5.0 * torch.sigmoid(logits), logits=logits, features=features)
+        return Answer(told(logits, self.learns), logits=logits, features=features)
 
     @property
     def n_patches(self) -> int:

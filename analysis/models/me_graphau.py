@@ -147,10 +147,19 @@ class MeGraphAu(nn.Module):
         2 learns edge features (MEFL), 1 connects nearest nodes (ANFL) and is trained first.
     neighbours : int
         Of the first stage: 4 for BP4D, 3 for DISFA.
+    edge_share : float
+        Weight of the edge loss of the second stage.
     """
 
-    def __init__(self, n_outputs: int = 12, stage: int = 2, neighbours: int = NEIGHBOURS) -> None:
+    def __init__(
+        self,
+        n_outputs: int = 12,
+        stage: int = 2,
+        neighbours: int = NEIGHBOURS,
+        edge_share: float = EDGE_SHARE,
+    ) -> None:
         super().__init__()
+        self.edge_share = edge_share
         if stage not in (1, 2):
             raise ValueError(f"there are stages 1 and 2, not {stage}")
         self.body = ResNet(50)

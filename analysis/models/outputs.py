@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Learns = Literal["intensity", "occurrence", "expression"]
+"""What a system with one plain head can learn."""
+
+
+def told(logits: Tensor, learns: Learns) -> Tensor:
+    """Return what the outputs (b, k) of a plain head say: 0 to 5, or probabilities of units or classes."""
+    if learns == "intensity":
+        return 5.0 * logits.sigmoid()
+    return logits.sigmoid() if learns == "occurrence" else logits.softmax(dim=1)
+
+
+def learnable(learns: str) -> Learns:
+    """Return what is to be learnt where a plain head can learn it.
+
+    Raises
+    ------
+    ValueError
+        When it cannot.
+    """
+    for kind in get_args(Learns):
+        if learns == kind:
+            return kind  # type: ignore[no-any-return]  # one of the three
+    raise ValueError(f"learns may be {', '.join(get_args(Learns))}, not {learns}")
 
 
 @dataclass

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from duchenne.analysis.models.backbones import ResNet
-from duchenne.analysis.models.outputs import Answer
+from duchenne.analysis.models.outputs import Answer, Learns, learnable, told
 from duchenne.analysis.models.registry import model
 
 if TYPE_CHECKING:
@@ -35,12 +34,17 @@ class ResNet18Student(nn.Module):
     Parameters
     ----------
     n_outputs : int
-        Action Units.
+        Action Units, or classes.
     dropout : float
+    learns : {"intensity", "occurrence", "expression"}
+        Whether outputs are intensities, probabilities of Action Units, or of classes.
     """
 
-    def __init__(self, n_outputs: int = 12, dropout: float = 0.1) -> None:
+    def __init__(
+        self, n_outputs: int = 12, dropout: float = 0.1, learns: Learns = "intensity"
+    ) -> None:
         super().__init__()
+        self.learns = learnable(learns)
         self.body = ResNet(18)
         self.head = nn.Sequential(
             nn.Linear(FEATURES, HIDDEN),
@@ -51,7 +55,7 @@ class ResNet18Student(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Answer:
-        """Return intensities, 0 to 5, and the 512 features that distillation compares."""
+        """Return intensities, 0 to 5 (see ``learns``), and the 512 features that distillation compares."""
         features = self.body(images).mean(dim=(2, 3))
         logits = self.head(features)
-        return Answer(5.0 * torch.sigmoid(logits), logits=logits, features=features)
+        return Answer(told(logits, self.learns), logits=logits, features=features)

@@ -43,7 +43,9 @@ class ViTSqueezeExcite(nn.Module):
     taken_over: ClassVar[dict[str, str]] = {"body.vit.": "body.", "encoder.": "body."}
     """Where weights of a pre-trained auto-encoder, or of a teacher, belong."""
 
-    def __init__(self, n_outputs: int = 8, config: ViTConfig | None = None, pool: str = "class") -> None:
+    def __init__(
+        self, n_outputs: int = 8, config: ViTConfig | None = None, pool: str = "class"
+    ) -> None:
         super().__init__()
         if pool not in ("class", "mean"):
             raise ValueError(f"pool is class or mean, not {pool!r}")

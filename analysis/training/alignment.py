@@ -95,7 +95,7 @@ def from_mesh(mesh: FloatArray) -> FloatArray:
 
 
 def from_49(points: FloatArray) -> FloatArray:
-    """Return 68 landmarks of which 49 are known; A1 and A2 need no others, A3, A4 and crop do.
+    """Return 68 landmarks of which 49 are known; A1 and A2 need no others, the other alignments do.
 
     Parameters
     ----------
@@ -166,6 +166,27 @@ def a4_matrix(points: FloatArray, px: int = 256) -> FloatArray:
     return np.asarray(np.linalg.solve(source, A4_TARGETS * px).T, np.float64)
 
 
+# Mean of 156 rendered resting faces of 40 people, symmetric; eyes and chin near the places of A4.
+_MEAN_FACE = (
+    (47, 86), (48, 110), (51, 132), (54, 154), (63, 179), (78, 201), (91, 212), (109, 220), (128, 224),
+    (147, 220), (165, 212), (178, 201), (193, 179), (202, 154), (205, 132), (208, 110), (209, 86),
+    (59, 77), (67, 71), (79, 66), (93, 66), (109, 70), (147, 70), (163, 66), (177, 66), (189, 71), (197, 77),
+    (128, 85), (128, 99), (128, 112), (128, 128), (112, 146), (120, 146), (128, 147), (136, 146), (144, 146),
+    (74, 89), (81, 84), (94, 83), (106, 91), (95, 93), (81, 93),
+    (150, 91), (162, 83), (175, 84), (182, 89), (175, 93), (161, 93),
+    (96, 174), (106, 167), (119, 163), (128, 164), (137, 163), (150, 167), (160, 174), (151, 182),
+    (141, 185), (128, 187), (115, 185), (105, 182),
+    (100, 174), (115, 173), (128, 174), (141, 173), (156, 174), (141, 173), (128, 174), (115, 173),
+)  # fmt: skip
+MEAN_FACE = np.array(_MEAN_FACE, np.float64) / 256.0
+"""(68, 2): where a mean face lies in its square, as a share of the side (``procrustes``)."""
+
+
+def procrustes_matrix(points: FloatArray, px: int = 256) -> FloatArray:
+    """Return the similarity that brings all 68 points closest to those of a mean face (``procrustes``)."""
+    return procrustes(points, MEAN_FACE * px)
+
+
 CROP_MARGIN = 1.4
 
 
@@ -183,6 +204,7 @@ ALIGNMENTS: dict[str, Alignment] = {
         Alignment("A2", a2_matrix, 256, None, "turned square as in FFHQ (LibreFace)"),
         Alignment("A3", a3_matrix, 256, 0, "upright box of 68 points (EmoFAN)"),
         Alignment("A4", a4_matrix, 256, 0, "eye corners and chin at fixed places (heat maps)"),
+        Alignment("procrustes", procrustes_matrix, 256, 0, "68 points closest to a mean face"),
         Alignment("crop", crop_matrix, 224, 0, "upright box of 68 points with a margin"),
     )
 }

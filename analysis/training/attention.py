@@ -6,7 +6,9 @@
 - ME-GraphAU: how strongly each place speaks for the features of each Action Unit;
 - EmoFAN: the sum of its landmark maps;
 - vision transformers: attention rollout (Abnar & Zuidema 2020), the same for every output;
-- networks of convolutions: Grad-CAM (Selvaraju et al. 2017) of the last features, for each output.
+- networks of convolutions: Grad-CAM (Selvaraju et al. 2017) of the last features, for each output; where
+  these have too few places, of earlier ones, each place weighed by its own gradient (Draelos & Carin 2020,
+  HiResCAM).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as fn
 
-from duchenne.analysis.models.eac_net import REGIONS, attention_map, centres
+from duchenne.analysis.models.eac_net import REGIONS, EacNet, attention_map, centres
 from duchenne.analysis.training.scoring import known_labels
 from duchenne.stimuli.errors import DuchenneError
 
@@ -95,7 +97,8 @@ def _own_maps(task: Task, batch: Batch) -> tuple[NDArray[np.float32], tuple[str,
 def _drawn_regions(task: Task, batch: Batch) -> tuple[NDArray[np.float32], tuple[str, ...], str]:
     assert batch.landmarks is not None
     where = centres(batch.landmarks.numpy().astype(np.float64) / task.px)
-    slope = float(task.net.slope)
+    assert isinstance(task.net, EacNet)
+    slope = task.net.slope
     each = [attention_map(where[:, 2 * i : 2 * i + 2], slope) for i in range(len(REGIONS))]
     return np.stack(each, axis=1), tuple(REGIONS), "maps drawn from landmarks"
 
@@ -134,7 +137,11 @@ def rollout(task: Task, images: Tensor) -> Tensor:
 def grad_cam(task: Task, batch: Batch) -> Tensor:
     """Return Grad-CAM of the last feature maps for every output: (b, k, h, w).
 
-    ``ReLU(sum_c w_c A_c)``, ``w_c`` the mean gradient of the output in channel c (Selvaraju et al. 2017).
+    ``ReLU(sum_c g_c A_c)``, ``g_c`` the gradient of the output in channel c at each place. Features whose
+    mean over places is answered from have the same gradient everywhere, and this is Grad-CAM (Selvaraju et
+    al. 2017). In earlier layers the mean gradient would mix places that speak for and against, and shows
+    nothing: there it is HiResCAM (Draelos & Carin 2020), whose gradient is smoothed over neighbours, since
+    layers that skip every other place leave it at 0.
 
     Raises
     ------
@@ -160,12 +167,21 @@ def grad_cam(task: Task, batch: Batch) -> Tensor:
     maps = []
     for i in range(outputs.shape[1]):
         (slope,) = torch.autograd.grad(outputs[:, i].sum(), features, retain_graph=True)
-        weights = slope.mean(dim=(2, 3), keepdim=True)
-        maps.append(torch.relu((weights * features).sum(dim=1)))
+        maps.append(torch.relu((_smoothed(slope) * features).sum(dim=1)))
     # Systems that look at a pair of faces give maps of both, the shown one last.
     return (
         torch.stack(maps, dim=1).detach().view(len(batch), -1, len(maps), *maps[0].shape[1:])[:, -1]
     )
+
+
+def _smoothed(maps: Tensor) -> Tensor:
+    """Return maps (b, c, h, w) in which each place is half itself and half its neighbours, on each axis."""
+    for turn in (2, 3):
+        turned = maps.transpose(turn, 3)
+        around = torch.cat([turned[..., 1:2], turned, turned[..., -2:-1]], dim=3)
+        mixed = (around[..., :-2] + 2 * turned + around[..., 2:]) / 4
+        maps = mixed.transpose(turn, 3)
+    return maps
 
 
 def last_maps_of(task: Task, batch: Batch) -> nn.Module:

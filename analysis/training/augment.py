@@ -137,13 +137,35 @@ def resized(images: Tensor, px: int) -> Tensor:
     )
 
 
-def plain_batch(faces: Faces, rows: NDArray[np.intp], px: int, preprocessing: str) -> Batch:
-    """Return pictures without variation, resized."""
+def middle(images: Tensor, window: float | None) -> tuple[Tensor, int]:
+    """Return the middle of pictures, (b, 3, h, h), and how many pixels were cut off on the left and above.
+
+    Parameters
+    ----------
+    images : Tensor
+    window : float, optional
+        Share of the side that stays; all of it where absent.
+    """
+    side = images.shape[-1]
+    size = round(side * (window or 1.0))
+    cut = (side - size) // 2
+    return images[..., cut : cut + size, cut : cut + size], cut
+
+
+def plain_batch(
+    faces: Faces,
+    rows: NDArray[np.intp],
+    px: int,
+    preprocessing: str,
+    window: float | None = None,
+) -> Batch:
+    """Return pictures without variation, resized; of `window` only the middle."""
     images = torch.from_numpy(np.ascontiguousarray(faces.images[rows])).permute(0, 3, 1, 2) / 255
+    images, cut = middle(images, window)
     points = None
     if faces.landmarks is not None:
         scale = px / images.shape[-1]
-        points = torch.from_numpy(np.ascontiguousarray(faces.landmarks[rows])) * scale
+        points = (torch.from_numpy(np.ascontiguousarray(faces.landmarks[rows])) - cut) * scale
     images = resized(images, px)
     truth = torch.from_numpy(np.ascontiguousarray(faces.truth[rows]))
     return Batch(
@@ -164,6 +186,7 @@ def varied_batch(
     seed: int,
     epoch: int,
     repeats: NDArray[np.intp] | None = None,
+    window: float | None = None,
 ) -> Batch:
     """Return pictures varied at random, each by its own numbers; `repeats` as in `Shown.varied`."""
     pictures, truths, points = [], [], []
@@ -172,7 +195,7 @@ def varied_batch(
         repeat = int(repeats[i]) if repeats is not None else 0
         rng = np.random.default_rng((seed, epoch, int(row), *((repeat,) if repeat else ())))
         mark = None if faces.landmarks is None else np.array(faces.landmarks[row])
-        done = varied(faces.images[row], mark, px, how, rng=rng, grain=rng)
+        done = varied(faces.images[row], mark, px, how, rng=rng, grain=rng, window=window)
         truth = np.array(faces.truth[row])
         pictures.append(done.image)
         truths.append(truth[swapped] if done.is_mirrored else truth)
@@ -194,6 +217,7 @@ def varied(
     *,
     rng: np.random.Generator,
     grain: np.random.Generator,
+    window: float | None = None,
 ) -> Varied:
     """Return a picture varied at random.
 
@@ -209,6 +233,8 @@ def varied(
         Mirrors, cuts out and lights; pictures that belong together have equal ones.
     grain : Generator
         Gives the noise and covers parts.
+    window : float, optional
+        Share of the side that is cut out; `how` says the least of it where absent.
     """
     image = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
     is_mirrored = how.flip and rng.random() < 0.5
@@ -217,7 +243,8 @@ def varied(
         if points is not None:
             points = points[list(_MIRRORED)]
             points[:, 0] = image.shape[-1] - points[:, 0]
-    image, points = _cropped(image, points, px, how.crop, rng)
+    shares = (how.crop, 1.0) if window is None else (window, window)
+    image, points = _cropped(image, points, px, shares, rng)
     return Varied(_relit(image, how, rng, grain), points, is_mirrored)
 
 
@@ -234,11 +261,11 @@ def _cropped(
     image: Tensor,
     points: NDArray[np.float32] | None,
     px: int,
-    least: float,
+    shares: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[Tensor, NDArray[np.float32] | None]:
     side = image.shape[-1]
-    size = max(2, round(side * rng.uniform(least, 1.0)))
+    size = max(2, round(side * rng.uniform(*shares)))
     left, top = (int(v) for v in rng.integers(0, side - size + 1, 2))
     cut = image[:, top : top + size, left : left + size]
     if size != px:

@@ -25,7 +25,10 @@ _COPIES = 0x524F
 
 
 def bin_numbers(values: NDArray[np.floating], n_bins: int = N_CELLS) -> NDArray[np.intp]:
-    """Return the number of the bin of each value from -1 to 1, from 0; the upper end is in the last.
+    """Return the number of the bin of each value from -1 to 1, from 0.
+
+    A value between two bins is in the upper one, whatever rounding has done to it; the upper end is in the
+    last one.
 
     Parameters
     ----------
@@ -34,7 +37,8 @@ def bin_numbers(values: NDArray[np.floating], n_bins: int = N_CELLS) -> NDArray[
     n_bins : int
     """
     values = np.asarray(values, np.float64)
-    numbers = np.floor((np.nan_to_num(values) + 1) * (n_bins / 2)).clip(0, n_bins - 1)
+    places = (np.nan_to_num(values) + 1) * (n_bins / 2) + 1e-5
+    numbers = np.floor(places).clip(0, n_bins - 1)
     return np.where(np.isfinite(values), numbers, -1).astype(np.intp)
 
 
@@ -116,6 +120,51 @@ def rare_copies(
     return np.array(copies, np.intp)
 
 
+def task_weights(
+    truth: NDArray[np.float32], names: Sequence[str], share: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return how often each picture is to be shown to a system of several tasks: (n,), sums to 1.
+
+    Pictures whose valence and arousal are known come as `plane_weights` says; of the others, those with a
+    class so that all classes come alike, and those with Action Units alone as often as ML-ROS copies them
+    (`rare_copies`). Each of the three keeps its share of all pictures (Deng, Chen & Shi 2020, where each
+    data set knows one task).
+
+    Parameters
+    ----------
+    truth : (n, k) float32
+        NaN where not known.
+    names : sequence of str
+        Of the labels; valence and arousal among them.
+    share : float
+        Copies of pictures with Action Units alone, as a share of these.
+    rng : Generator
+    """
+    valence, arousal = (truth[:, list(names).index(name)] for name in ("valence", "arousal"))
+    weights = plane_weights(valence, arousal) * len(truth)
+    rest = ~(np.isfinite(valence) & np.isfinite(arousal))
+    if "expression" in names:
+        classes = truth[:, list(names).index("expression")]
+        of_class = rest & np.isfinite(classes)
+        _, place, counts = np.unique(classes[of_class], return_inverse=True, return_counts=True)
+        if len(counts):
+            weights[of_class] = of_class.sum() / len(counts) / counts[place]
+        rest &= ~of_class
+    units = np.nan_to_num(truth[:, [name.startswith("AU") for name in names]])[rest]
+    if units.size:
+        copies = rare_copies(units >= least_occurring(truth, names), share, rng)
+        shown = 1.0 + np.bincount(copies, minlength=len(units))
+        weights[rest] = shown * len(units) / shown.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
+
+
+def least_occurring(truth: NDArray[np.float32], names: Sequence[str]) -> float:
+    """Return from which label an Action Unit occurs: 2 of graded ones, else 0.5."""
+    units = truth[:, [name.startswith("AU") for name in names]]
+    return OCCURS if float(np.nanmax(units, initial=0.0)) > 1 else 0.5
+
+
 def class_order(
     classes: NDArray[np.intp], balance: Balance, rng: np.random.Generator
 ) -> NDArray[np.intp]:
@@ -185,12 +234,12 @@ class Order:
             if not (self._classes >= 0).any():
                 raise DuchenneError("`balance`: no picture for training has a class.")
         elif balance == "over" and task in {"intensity", "occurrence"}:
-            least = OCCURS if float(np.nanmax(truth, initial=0.0)) > 1 else 0.5
+            least = least_occurring(truth, names)
             rng = np.random.default_rng((seed, _COPIES))
             self._copies = rare_copies(np.nan_to_num(truth) >= least, share, rng)
         elif balance == "over" and task == "affect":
-            places = [list(names).index(name) for name in ("valence", "arousal")]
-            self._weights = plane_weights(truth[:, places[0]], truth[:, places[1]])
+            rng = np.random.default_rng((seed, _COPIES))
+            self._weights = task_weights(truth, names, share, rng)
         else:
             raise DuchenneError(
                 f"`balance: {balance}` is not for a system that learns {task}: `over` balances Action Units, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -16,9 +17,12 @@ from safetensors.torch import save_file
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor, nn
 
 FORMAT = "duchenne-checkpoint-1"
+_UNIT = re.compile(r"AU\d+[LR]?")
 
 
 def git_revision() -> str:
@@ -63,6 +67,8 @@ def read_about(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise DuchenneError(f"there is no {path}: name the weights of a training.") from error
     except (OSError, SafetensorError) as error:
         raise DuchenneError(
             f"{path} is no checkpoint of safetensors ({error}). Files that hold code (.pt, .pth, .pkl) are "
@@ -144,18 +150,22 @@ def load_fitting(net: nn.Module, tensors: dict[str, Tensor], prefix: str = "net.
     return told
 
 
-def load_initial(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
+def load_initial(
+    net: nn.Module, tensors: dict[str, Tensor], labels: Sequence[str] = ()
+) -> list[str]:
     """Start a network from the weights of another; return what matched and what did not, in few lines.
 
     Weights go where their name and shape are the same. For other names, a network may say with
     ``taken_over`` where weights of its pre-training belong: a mapping from the beginning of their names to
-    that of its own.
+    that of its own. Parts that belong to one Action Unit each go where a network says with ``taken_from``.
 
     Parameters
     ----------
     net : nn.Module
     tensors : dict of str to Tensor
         Of a checkpoint.
+    labels : sequence of str
+        What that checkpoint answers, in order.
 
     Raises
     ------
@@ -173,6 +183,7 @@ def load_initial(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
             if name.startswith(old) and name not in own
         )
         renamed[next(there, name)] = value
+    renamed = _by_unit(net, renamed, labels)
     fitting = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
     if not fitting:
         raise DuchenneError("none of its weights fit the system: is it of another one?")
@@ -189,6 +200,22 @@ def load_initial(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
     told += [f"start fresh: {_grouped(fresh)}"] if fresh else []
     told += [f"left out, not in the system: {_grouped(unused)}"] if unused else []
     return told
+
+
+def _by_unit(net: nn.Module, given: dict[str, Tensor], labels: Sequence[str]) -> dict[str, Tensor]:
+    """Return weights with the parts that belong to an Action Unit under the names they have in a network."""
+    asked = getattr(net, "taken_from", None)
+    if asked is None or not all(_UNIT.fullmatch(name) for name in labels):
+        return given
+    starts: dict[str, str] = asked([int(name[2:].rstrip("LR")) for name in labels])
+    if not starts:
+        return given
+    kept = {k: v for k, v in given.items() if not k.startswith(tuple(starts))}
+    for new, old in starts.items():
+        for name, value in given.items():
+            if old and name.startswith(old):
+                kept[new + name.removeprefix(old)] = value
+    return kept
 
 
 def _grouped(names: list[str]) -> str:

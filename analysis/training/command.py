@@ -13,6 +13,9 @@ from duchenne.stimuli.errors import DuchenneError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from duchenne.analysis.training.loop import Told
     from duchenne.analysis.training.prepared import Faces
     from duchenne.analysis.training.settings import TrainSettings
@@ -34,6 +37,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a system on prepared faces; with torchrun, in several processes."""
+    import numpy as np
     import torch
 
     from duchenne.analysis.training.loop import BEST, LAST
@@ -47,17 +51,30 @@ def train(
     if (out / LAST).exists() and not resume:
         raise UsageError(f"{out} holds a training already: add --resume, or name another folder.")
     faces = read_together(data).with_labels(how.labels)
+    nowhere = [name for i, name in enumerate(faces.names) if np.isnan(faces.truth[:, i]).all()]
+    if nowhere:
+        raise DuchenneError(
+            f"no picture has a label {', '.join(nowhere)}: leave that out of `labels`, or prepare faces "
+            "that have one."
+        )
     split = split_of(how, faces.subjects)
     before = learnt_before(how, split)
     torch.manual_seed(how.seed)
-    task = new_task(how, faces)
+    trained = np.flatnonzero(np.isin(faces.subject, list(split.train)))
+    task = new_task(how, faces, rows=trained)
     is_first = Processes.here().rank == 0
     with _progress(shown=is_first) as tell:
         place = run(how, task, faces, split, out, resume=resume, tell=tell, before=before)
     if is_first:
         best = f"{task.judgement.best} {place.best:.3f} in epoch {place.best_epoch + 1}"
-        none = f"no {task.judgement.best} exists on the validation part; these are the last weights"
-        typer.echo(f"Best validation: {best if place.best_epoch >= 0 else none}")
+        why = (
+            f"no {task.judgement.best} exists for them"
+            if split.validation
+            else "nobody is kept aside"
+        )
+        none = f"{why}; these are the last weights"
+        whom = "Best on the test part (too high)" if how.paper_protocol else "Best validation"
+        typer.echo(f"{whom}: {best if place.best_epoch >= 0 else none}")
         typer.echo(f"Weights: {out / BEST}")
 
 
@@ -88,7 +105,12 @@ def learnt_before(how: TrainSettings, split: Split) -> set[str]:
 
 
 def new_task(
-    how: TrainSettings, faces: Faces, *, student_only: bool = False, n_outputs: int | None = None
+    how: TrainSettings,
+    faces: Faces,
+    *,
+    student_only: bool = False,
+    n_outputs: int | None = None,
+    rows: NDArray[np.intp] | None = None,
 ) -> Task:
     """Return the system of the settings with its losses, initial weights and teacher.
 
@@ -101,20 +123,28 @@ def new_task(
         Leave the teacher and the initial weights out (to evaluate).
     n_outputs : int, optional
         Outputs of the weights that will be loaded, where the faces do not say.
+    rows : (n,) int, optional
+        The faces that are trained on; all of them where absent.
     """
     from duchenne.analysis.training.checkpoint import load_initial, read_checkpoint
     from duchenne.analysis.training.tasks import Task
 
     distillation = None if student_only or how.teacher is None else _distillation(how, faces)
-    task = Task(how, faces, distillation, n_outputs=n_outputs)
+    task = Task(how, faces, distillation, n_outputs=n_outputs, rows=rows)
     if how.initial is not None and not student_only:
-        tensors, _ = read_checkpoint(how.initial)
+        tensors, about = read_checkpoint(how.initial)
         try:
-            lines = load_initial(task.net, tensors)
+            lines = load_initial(task.net, tensors, about.get("labels", ()))
         except DuchenneError as error:
             raise DuchenneError(f"{how.initial}: {error}") from error
         for line in lines:
             typer.echo(f"{how.initial}: {line}", err=True)
+    if task.entry.task == "intensity" and not (faces.truth > 1).any():
+        typer.echo(
+            f"{how.model} learns intensities, and no label is above 1: if these are occurrences (0 or 1), "
+            "see `learns: occurrence`, or take a system that learns occurrence.",
+            err=True,
+        )
     return task
 
 
@@ -123,6 +153,7 @@ def _distillation(how: TrainSettings, faces: Faces) -> Any:
     from duchenne.analysis.training.checkpoint import load_fitting, read_checkpoint
     from duchenne.analysis.training.distill import Distillation, DistillWeights, TaskDistillation
     from duchenne.analysis.training.settings import TrainSettings
+    from duchenne.analysis.training.systems import entry_of
     from duchenne.analysis.training.tasks import Task
 
     assert how.teacher is not None
@@ -137,6 +168,12 @@ def _distillation(how: TrainSettings, faces: Faces) -> Any:
         raise DuchenneError(
             f"{how.teacher} knows {', '.join(theirs.labels)}, the student learns "
             f"{', '.join(how.labels)}."
+        )
+    kinds = [entry_of(settings).task for settings in (theirs, how)]
+    if not of_tasks and kinds[0] != kinds[1]:
+        raise DuchenneError(
+            f"{how.teacher} learnt {kinds[0]}, the student learns {kinds[1]}: give both the same "
+            "`model_settings: {learns: …}`."
         )
     teacher = Task(theirs, faces).net
     problems = load_fitting(teacher, tensors)

@@ -14,7 +14,15 @@ from torch import nn
 from torch.nn import functional as fn
 
 from duchenne.analysis.models.deng import student_loss
-from duchenne.analysis.training.losses import generalised_kl, masked_mse
+from duchenne.analysis.training.losses import (
+    class_kl,
+    class_numbers,
+    generalised_kl,
+    masked_bce,
+    masked_cross_entropy,
+    masked_mse,
+    occurrence_kl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,10 +44,10 @@ class DistillWeights:
     features : float
         Mean squared difference between the teacher's features and the resized ones of the student.
     task : float
-        Mean squared error against the truth.
+        Error against the truth: squared of intensities, cross entropy of occurrence and of classes.
     divergence : float
-        Generalised Kullback-Leibler divergence between what the teacher's head answers to its own
-        features and to the student's.
+        Kullback-Leibler divergence between what the teacher's head answers to its own features and to the
+        student's: generalised for intensities.
     """
 
     features: float = 1.0
@@ -99,7 +107,7 @@ class Distillation(nn.Module):
         answer : Answer
             Of the student.
         truth : (b, k) Tensor
-            0 to 5, NaN where not known.
+            0 to 5, 0 or 1, or (k = 1) the number of the class, as the teacher learnt; NaN where not known.
         """
         assert answer.features is not None
         side = self.teacher.config.image_size
@@ -112,12 +120,28 @@ class Distillation(nn.Module):
         resized = self.resized(answer.features)
         losses = {
             "features": ((wanted.features - resized) ** 2).mean(),
-            "task": masked_mse(answer.values, truth),
-            "divergence": generalised_kl(wanted.values, self.teacher.answer(resized).values),
+            "task": self._task(answer, truth),
+            "divergence": self._divergence(wanted, self.teacher.answer(resized)),
         }
         total = sum(getattr(self.weights, name) * loss for name, loss in losses.items())
         assert isinstance(total, torch.Tensor)
         return {"total": total, **losses}
+
+    def _task(self, answer: Answer, truth: Tensor) -> Tensor:
+        if self.teacher.learns == "intensity":
+            return masked_mse(answer.values, truth)
+        assert answer.logits is not None
+        if self.teacher.learns == "occurrence":
+            return masked_bce(answer.logits, truth)
+        return masked_cross_entropy(answer.logits, class_numbers(truth))
+
+    def _divergence(self, wanted: Answer, found: Answer) -> Tensor:
+        if self.teacher.learns == "intensity":
+            return generalised_kl(wanted.values, found.values)
+        assert wanted.logits is not None
+        assert found.logits is not None
+        of = occurrence_kl if self.teacher.learns == "occurrence" else class_kl
+        return of(wanted.logits, found.logits)
 
 
 class TaskDistillation(nn.Module):

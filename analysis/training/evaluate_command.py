@@ -206,6 +206,8 @@ def _show(document: dict[str, Any]) -> None:
         _print_fitting(partial(tables.heads_table, document), titled=True)
     if document["folds"]:
         _print(tables.folds_table(document))
+        first = tables.metrics_of(document["systems"])[0]
+        _print(tables.folds_by_output_table(document, first), titled=True)
     typer.echo(tables.mean_line(document))
     for note in document["notes"]:
         typer.echo(note)

@@ -103,6 +103,11 @@ def notes(systems: Sequence[System], faces: Faces) -> list[str]:
             told.append(
                 f"{system.name} was imported: whom it learnt from is not known, and may be among these."
             )
+        if system.settings.paper_protocol:
+            told.append(
+                f"{system.name}: its weights were chosen on its test part (paper protocol), so its figures "
+                "are too high."
+            )
         then = system.about.get("data", {}).get("alignment")
         now = faces.about.get("alignment")
         if then and now and then != now:
@@ -187,6 +192,7 @@ def document(
             for system, figures in zip(systems, found, strict=True)
         ],
         "folds": _folds(folds),
+        "folds_by_output": _by_output(folds),
         "differences": _differences(systems, found),
         "published": published_rows(names),
     }
@@ -226,6 +232,23 @@ def _differences(systems: Sequence[System], found: Sequence[Figures]) -> list[di
     ]
 
 
+def _by_output(folds: Sequence[Figures]) -> dict[str, dict[str, list[float | None]]]:
+    """Return of each output and figure its value in each part, and last their mean where all have one."""
+    if not folds:
+        return {}
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for name, figures in folds[0].scores.items():
+        found[name] = {}
+        for metric in figures:
+            values = [part.scores[name][metric].value for part in folds]
+            found[name][metric] = [_known(v) for v in (*values, float(np.mean(values)))]
+    return found
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
+
+
 def _folds(folds: Sequence[Figures]) -> list[dict[str, float | None]]:
     """Return the means of each part, and the mean of the parts as the last."""
     rows = [
@@ -235,9 +258,7 @@ def _folds(folds: Sequence[Figures]) -> list[dict[str, float | None]]:
     if not rows:
         return []
     mean = {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
-    return [
-        {m: None if math.isnan(v) else round(v, 6) for m, v in row.items()} for row in (*rows, mean)
-    ]
+    return [{m: _known(v) for m, v in row.items()} for row in (*rows, mean)]
 
 
 def plain_scores(scores: dict[str, dict[str, Score]]) -> dict[str, dict[str, list[float | None]]]:

@@ -254,6 +254,22 @@ def folds_table(document: dict[str, Any]) -> Table:
     return Table("Parts", ("part", *(HEADINGS[m] for m in metrics)), [*rows, pooled])
 
 
+def folds_by_output_table(document: dict[str, Any], metric: str) -> Table:
+    """Return one row per output: one figure in each part, the mean of the parts, and all answers pooled."""
+    parts = [str(i + 1) for i in range(len(document["folds"]) - 1)]
+    scores = document["systems"][0]["scores"]
+    rows = [
+        (
+            name,
+            *(cell([value, None, None]) for value in row[metric]),
+            cell(scores[name][metric]),
+        )
+        for name, row in document["folds_by_output"].items()
+    ]
+    headings = ("", *(f"part {i}" for i in parts), "mean of the parts", "pooled")
+    return Table(f"{HEADINGS[metric]} in each part", headings, rows)
+
+
 def _intervals_line(document: dict[str, Any]) -> str:
     return f"95 % intervals are from {document['draws']} draws of subjects."
 
@@ -278,6 +294,9 @@ def markdown(document: dict[str, Any]) -> str:
         parts += [f"## {heads.title}", heads.markdown()]
     if document["folds"]:
         parts += ["## Parts", folds_table(document).markdown()]
+        for metric in metrics_of(document["systems"]):
+            table = folds_by_output_table(document, metric)
+            parts += [f"### {table.title}", table.markdown()]
     for metric in metrics_of(document["systems"]):
         table = units_table(document, metric)
         parts += [f"## {table.title}", table.markdown()]

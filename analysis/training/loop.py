@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -23,7 +23,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from duchenne.analysis.training.balance import Order, repeats
 from duchenne.analysis.training.metrics import evaluate
-from duchenne.analysis.training.optimizing import learning_rate, new_optimizer
+from duchenne.analysis.training.optimizing import (
+    learning_rate,
+    learnt_groups,
+    new_optimizer,
+    set_rate,
+    short_of_memory,
+)
 from duchenne.analysis.training.predicting import encoded, predictions
 from duchenne.analysis.training.processes import Processes
 from duchenne.analysis.training.saved import (
@@ -86,7 +92,8 @@ def train(
         The system with its losses.
     faces : Faces
     split : Split
-        Nobody of ``test`` is looked at.
+        Nobody of ``test`` is looked at, unless the settings ask for the paper protocol. Without anybody
+        for validation the last weights are the best.
     folder : Path
         Gets ``best.safetensors``, ``last.safetensors`` and ``log.csv``.
     resume : bool
@@ -117,7 +124,9 @@ def train(
         run.place = restore(folder / LAST, run.learning, run.about)
     try:
         run.go(tell, stop_after)
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not short_of_memory(error):
+            raise
         raise DuchenneError(
             f"the memory of {processes.device} is short with {settings.batch_size} pictures of "
             f"{task.px} pixels at once: raise `accumulate` (now {settings.accumulate}), lower "
@@ -141,7 +150,8 @@ class _Run:
         self.folder, self.processes = folder, processes
         self.place = Place()
         rows = np.flatnonzero(np.isin(faces.subject, list(split.train)))
-        self.held = np.flatnonzero(np.isin(faces.subject, list(split.validation or split.test)))
+        judges = split.validation or (split.test if settings.paper_protocol else ())
+        self.held = np.flatnonzero(np.isin(faces.subject, list(judges)))
         shown = Shown.to(task.entry, settings, faces)
         self.shown = replace(shown, features=encoded(task, faces, rows, processes.device))
         self.items = self.shown.items(rows)
@@ -160,12 +170,12 @@ class _Run:
             )
         self.about = about_training(settings, task, split, faces)
         self.saved_s = time.monotonic()
-        learnt = [p for p in task.parameters() if p.requires_grad]
+        rates = {f"net.{start}": times for start, times in getattr(task.net, "rates", {}).items()}
         on_gpu = processes.device.type == "cuda"
         self.learning = Learning(
             task,
             deepcopy(task.net) if settings.ema else None,
-            new_optimizer(settings, learnt),
+            new_optimizer(settings, learnt_groups(task, rates)),
             torch.amp.GradScaler(
                 processes.device.type, enabled=on_gpu and settings.precision == "fp16"
             ),
@@ -210,8 +220,8 @@ class _Run:
         self, module: Any, order: NDArray[np.intp], before: NDArray[np.intp]
     ) -> dict[str, float]:
         settings, place = self.settings, self.place
-        for group in self.learning.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, place.epoch + place.step / self.steps)
+        rate = learning_rate(settings, place.epoch + place.step / self.steps)
+        set_rate(self.learning.optimizer, rate)
         first = place.step * settings.batch_size
         mine = slice(first + self.processes.rank, first + settings.batch_size, self.processes.world)
         batch = self.shown.varied(
@@ -237,9 +247,10 @@ class _Run:
     def _update(self) -> None:
         settings, learning = self.settings, self.learning
         learning.scaler.unscale_(learning.optimizer)
-        if settings.clip_norm:
-            learnt = [p for group in learning.optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(learnt, settings.clip_norm)
+        learnt = [p for group in learning.optimizer.param_groups for p in group["params"]]
+        length = torch.nn.utils.clip_grad_norm_(learnt, settings.clip_norm or math.inf)
+        if not learning.scaler.is_enabled() and not bool(torch.isfinite(length)):
+            self._stop("the gradient", "")
         learning.scaler.step(learning.optimizer)
         learning.scaler.update()
         if learning.mean is not None:
@@ -260,11 +271,17 @@ class _Run:
     def _check(self, losses: dict[str, Tensor]) -> None:
         if not bool(torch.isfinite(losses["total"])):
             named = ", ".join(f"{name} {float(value.detach()):g}" for name, value in losses.items())
-            raise DuchenneError(
-                f"the loss is not finite in epoch {self.place.epoch + 1}, batch {self.place.step + 1} "
-                f"({named}); {self.folder / LAST} holds the last good weights. A smaller "
-                "`learning_rate`, a `clip_norm` or `precision: fp32` may help."
-            )
+            self._stop("the loss", f" ({named})")
+
+    def _stop(self, what: str, named: str) -> NoReturn:
+        last = self.folder / LAST
+        kept = (
+            f"{last} holds the last good weights" if last.is_file() else "no weights were kept yet"
+        )
+        raise DuchenneError(
+            f"{what} is not finite in epoch {self.place.epoch + 1}, batch {self.place.step + 1}{named}; "
+            f"{kept}. A smaller `learning_rate`, a `clip_norm` or `precision: fp32` may help."
+        )
 
     def _finish_epoch(self, losses: dict[str, float], seconds: float) -> None:
         place, judgement = self.place, self.task.judgement
@@ -298,7 +315,10 @@ class _Run:
 
     def _patience_over(self) -> bool:
         place, patience = self.place, self.settings.patience
-        return bool(patience) and place.epoch - 1 - max(place.best_epoch, 0) >= patience
+        return (
+            bool(patience and len(self.held))
+            and place.epoch - 1 - max(place.best_epoch, 0) >= patience
+        )
 
     def judged(self, rows: NDArray[np.intp]) -> dict[str, dict[str, Score]]:
         """Return the figures of some rows, with the running mean of the weights where there is one."""

@@ -61,6 +61,28 @@ def generalised_kl(teacher: Tensor, student: Tensor) -> Tensor:
     return (t * (t / s).log() - t + s).mean()
 
 
+def class_numbers(truth: Tensor) -> Tensor:
+    """Return the numbers of classes (b,) of truth (b, 1), -1 where it is NaN."""
+    return torch.where(torch.isfinite(truth[:, 0]), torch.nan_to_num(truth[:, 0]), -1.0).long()
+
+
+def class_kl(teacher: Tensor, student: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of classes from their logits (b, c): ``sum t log(t / s)``."""
+    return fn.kl_div(
+        student.log_softmax(dim=1),
+        teacher.log_softmax(dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
+def occurrence_kl(teacher: Tensor, student: Tensor) -> Tensor:
+    """Return the mean Kullback-Leibler divergence of yes and no from their logits (b, k)."""
+    t = torch.stack([fn.logsigmoid(teacher), fn.logsigmoid(-teacher)])
+    s = torch.stack([fn.logsigmoid(student), fn.logsigmoid(-student)])
+    return (t.exp() * (t - s)).sum(dim=0).mean()
+
+
 def concordance(found: Tensor, truth: Tensor) -> Tensor:
     """Return Lin's concordance over what is known, with variances over n: a scalar.
 

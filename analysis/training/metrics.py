@@ -35,15 +35,15 @@ def pcc(truth: Floats, found: Floats) -> float:
 
 
 def ccc(truth: Floats, found: Floats) -> float:
-    """Return Lin's concordance, with variances over n; NaN where both are the same constant.
+    """Return Lin's concordance, with variances over n; NaN where one of the two is constant.
 
     ``2 cov / (var + var + (mean - mean)²)``, Lin (1989).
     """
-    if not len(truth):
+    if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(found) == 0:
         return float("nan")
     spread = truth.var() + found.var() + (truth.mean() - found.mean()) ** 2
     shared = float(np.mean((truth - truth.mean()) * (found - found.mean())))
-    return 2 * shared / float(spread) if spread > 0 else float("nan")
+    return 2 * shared / float(spread)
 
 
 def mae(truth: Floats, found: Floats) -> float:
@@ -74,21 +74,21 @@ def sagr(truth: Floats, found: Floats) -> float:
 
 
 def f1(truth: Floats, found: Floats) -> float:
-    """Return F1 of yes and no (above 0.5); NaN where neither says yes anywhere."""
-    yes, said = truth > 0.5, found > 0.5
+    """Return F1 of yes (0.5 or more) and no; NaN where neither says yes anywhere."""
+    yes, said = truth >= 0.5, found >= 0.5
     hits = int((yes & said).sum())
     total = int(yes.sum() + said.sum())
     return 2 * hits / total if total else float("nan")
 
 
 def accuracy(truth: Floats, found: Floats) -> float:
-    """Return the share of right answers of yes and no (above 0.5)."""
-    return float(((truth > 0.5) == (found > 0.5)).mean()) if len(truth) else float("nan")
+    """Return the share of right answers of yes (0.5 or more) and no."""
+    return float(((truth >= 0.5) == (found >= 0.5)).mean()) if len(truth) else float("nan")
 
 
 def auc(truth: Floats, found: Floats) -> float:
     """Return the area under the curve of yes against no; NaN where the truth is always the same."""
-    yes = truth > 0.5
+    yes = truth >= 0.5
     n_yes, n_no = int(yes.sum()), int((~yes).sum())
     if not n_yes or not n_no:
         return float("nan")

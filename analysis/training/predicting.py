@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from duchenne.analysis.models.mae_fusion import MaeFusion
-from duchenne.analysis.training.augment import plain_batch
 from duchenne.analysis.training.clips import NOTHING
 from duchenne.analysis.training.shown import Shown
 
@@ -94,7 +93,7 @@ def encoded(
     with torch.no_grad():
         for first in range(0, len(rows), EVALUATED_AT_ONCE):
             some = rows[first : first + EVALUATED_AT_ONCE]
-            batch = plain_batch(faces, some, task.px, task.entry.preprocessing).to(device)
+            batch = task.shown_plain(faces, some).to(device)
             told = net.encode(batch.images).float().cpu().numpy()
             if found is None:
                 found = np.zeros((len(faces), told.shape[1]), np.float32)

@@ -53,6 +53,8 @@ class Order:
         Take at most so many pictures; 0 takes all.
     only : str
         Take those whose condition or subject contains this.
+    classes : int
+        Leave out pictures whose expression is none of the first so many: 7 leaves contempt out.
     """
 
     alignment: str
@@ -60,6 +62,7 @@ class Order:
     every: int = 1
     limit: int = 0
     only: str = ""
+    classes: int = len(EXPRESSIONS)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def chosen(found: Iterable[Picture], order: Order) -> list[Picture]:
         for p in found
         if (p.frame is None or p.frame % order.every == 0)
         and (order.only in p.condition or order.only in p.subject)
+        and p.labels.get("expression", 0) < order.classes
     )
     return list(islice(wanted, order.limit or None))
 
@@ -135,7 +139,9 @@ def prepare(
     place = _Place(alignment(order.alignment), order.px, root)
     found = chosen(pictures(entry, source, tell), order)
     if not found:
-        raise DuchenneError(f"no picture of {source} is left: see --only, --every and --limit.")
+        raise DuchenneError(
+            f"no picture of {source} is left: see --only, --every, --limit and --classes."
+        )
     names = sorted({name for picture in found for name in picture.labels})
     _need_space(out, len(found), order.px)
     signature = {
@@ -185,7 +191,7 @@ def _about(
         "program": f"duchenne {__version__}",
     }
     if "expression" in names:
-        about["classes"] = list(EXPRESSIONS)
+        about["classes"] = list(EXPRESSIONS[: order.classes])
     return about
 
 
@@ -306,13 +312,14 @@ def _write(
                 placed(points[i], matrix),
                 picture.labels,
                 picture.subject,
-                _source(picture, place.root),
+                source_of(picture, place.root),
             )
             written += 1
     return Outcome(written, without_face, unreadable)
 
 
-def _source(picture: Picture, root: Path) -> str:
+def source_of(picture: Picture, root: Path) -> str:
+    """Return what the prepared set says a picture is from: its file below the folder, and its frame."""
     try:
         where = picture.path.relative_to(root).as_posix()
     except ValueError:

@@ -237,12 +237,14 @@ def read_faces(folder: Path) -> Faces:
         raise DuchenneError(f"{folder / LABELS} needs a subject in every row.")
     apart = {"subject", "source", NEUTRAL}
     names = tuple(str(name) for name in labels.columns if name not in apart)
-    truth = labels[list(names)].to_numpy(np.float32)
+    truth = np.empty((n, len(names)), np.float32)
+    for i, name in enumerate(names):
+        truth[:, i] = _numbers(folder, labels, name)
     _check_ranges(folder, names, truth)
     return Faces(
         images, truth, names, labels["subject"].to_numpy(np.str_), landmarks, dict(about),
         source=labels["source"].fillna("").to_numpy(np.str_) if "source" in labels else None,
-        departure=1 - labels[NEUTRAL].to_numpy(np.float32) if NEUTRAL in labels else None,
+        departure=1 - _numbers(folder, labels, NEUTRAL) if NEUTRAL in labels else None,
         sound=sound, conditions=conditions,
     )  # fmt: skip
 
@@ -250,6 +252,17 @@ def read_faces(folder: Path) -> Faces:
 def _table(path: Path) -> pd.DataFrame:
     texts = {"subject": str, "source": str}
     return pd.read_csv(path, sep="\t", dtype=texts, na_values=["n/a"])
+
+
+def _numbers(folder: Path, labels: pd.DataFrame, name: str) -> NDArray[np.float32]:
+    numbers = pd.to_numeric(labels[name], errors="coerce")
+    wrong = numbers.isna() & labels[name].notna()
+    if wrong.any():
+        raise DuchenneError(
+            f"{folder / LABELS}: {name} is '{labels[name][wrong].iloc[0]}' in row "
+            f"{int(np.flatnonzero(wrong)[0]) + 2}, which is no number; what is not known is n/a."
+        )
+    return np.asarray(numbers.to_numpy(np.float32))
 
 
 def _array(path: Path) -> NDArray[np.float32] | None:

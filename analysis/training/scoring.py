@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from duchenne.analysis.models.emofan import EmoFan
 from duchenne.analysis.models.registry import ModelEntry, model_entry, n_parameters
-from duchenne.analysis.training.augment import plain_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_checkpoint
 from duchenne.analysis.training.metrics import (
     AFFECT,
@@ -202,8 +202,11 @@ def answered(
     with torch.no_grad():
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]
-            batch = plain_batch(faces, some, task.px, task.entry.preprocessing)
+            batch = task.shown_plain(faces, some)
             answer = task.answer(batch)
+            if isinstance(task.net, EmoFan):  # as published: the mean with the mirror image
+                mirrored = task.net(batch.images.flip(-1)).values
+                answer = replace(answer, values=(answer.values + mirrored) / 2)
             told.append(task.beside(answer).float().numpy().astype(np.float64))
             if answer.landmarks is not None and batch.landmarks is not None:
                 points = answer.landmarks.float().numpy().astype(np.float64)

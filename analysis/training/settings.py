@@ -95,6 +95,10 @@ class TrainSettings(_Strict):
         Settings of the system itself.
     input_px : int, optional
         Side of the pictures it sees; as the system is listed where absent.
+    window : float, optional
+        Share of the side that is seen, as published systems of Action Units do: somewhere in training, the
+        middle of it elsewhere (0.88 of A1, 0.875 of A2). Absent, the whole picture is seen, and in training
+        ``augmentation.crop`` of it or more.
     initial : Path, optional
         Checkpoint to start from; weights that do not fit are told and left out.
     teacher : Path, optional
@@ -128,16 +132,18 @@ class TrainSettings(_Strict):
     test_subjects, validation_subjects : list of str, or Path
         Who is in each, so that several systems are scored on the same people: names, or a file with one
         name a line. The shares above are drawn where a list is absent.
-    folds : {"bp4d", "disfa"}, optional
-        Split by the published parts of this data set.
+    folds : {"bp4d", "disfa", "subjects"}, optional
+        Split by the published parts of this data set; ``subjects`` makes a part of each subject, by name.
     fold : int
         Which part is left for the test, from 0.
     paper_protocol : bool
-        Choose the best weights on the test part, as the published programs do: figures come out too high.
+        Choose the best weights on the test part, as the published programs do, and keep nobody aside for
+        it: figures come out too high.
     balance : {"none", "over", "under"}
         ``over`` shows rare labels more often: every class as often as the most frequent one (expression),
         copies of rare Action Units (``balance_share`` of all pictures, ML-ROS), every cell of the
-        valence-arousal plane as often as any other. ``under`` shows every class as often as the rarest one.
+        valence-arousal plane as often as any other (and so the classes, or Action Units, of pictures that
+        have neither). ``under`` shows every class as often as the rarest one.
     balance_share : float
     neutral_reference : bool
         Show systems of pairs a neutral face of the same person; without, the shown face itself stands for
@@ -151,6 +157,7 @@ class TrainSettings(_Strict):
     labels: tuple[str, ...] = ()
     model_settings: dict[str, Any] = Field(default_factory=dict)
     input_px: int | None = Field(None, ge=16, le=1024)
+    window: float | None = Field(None, gt=0.3, le=1)
     initial: Path | None = None
     teacher: Path | None = None
     distill: DistillSettings = DistillSettings()
@@ -176,7 +183,7 @@ class TrainSettings(_Strict):
     test: float = Field(0.2, ge=0, lt=1)
     test_subjects: tuple[str, ...] | Path = ()
     validation_subjects: tuple[str, ...] | Path = ()
-    folds: Literal["bp4d", "disfa"] | None = None
+    folds: Literal["bp4d", "disfa", "subjects"] | None = None
     fold: int = Field(0, ge=0)
     paper_protocol: bool = False
     balance: Balance = "none"

@@ -114,7 +114,7 @@ class Shown:
         if self.kind == "picture":
             return varied_batch(
                 self.faces, items[:, 0], self.px, self.preprocessing, how,
-                seed=seed, epoch=epoch, repeats=repeats,
+                seed=seed, epoch=epoch, repeats=repeats, window=self.settings.window,
             )  # fmt: skip
         if self.features is not None:
             return self._of_features(items, epoch)
@@ -139,7 +139,9 @@ class Shown:
     def plain(self, items: NDArray[np.intp]) -> Batch:
         """Return a batch without variation."""
         if self.kind == "picture":
-            return plain_batch(self.faces, items[:, 0], self.px, self.preprocessing)
+            return plain_batch(
+                self.faces, items[:, 0], self.px, self.preprocessing, self.settings.window
+            )
         if self.features is not None:
             return self._of_features(items, -1)
         pictures = np.stack([np.stack(self._pictures(item)) for item in items])

@@ -152,13 +152,18 @@ def split_of(how: TrainSettings, subjects: Sequence[str]) -> Split:
         if test or validation:
             raise DuchenneError("`folds` and lists of subjects are two splits: leave one out.")
         return _published(how, subjects)
+    if how.paper_protocol and validation:
+        raise DuchenneError(
+            "`paper_protocol` keeps nobody aside: leave `validation_subjects` out, or `paper_protocol`."
+        )
+    share = 0.0 if how.paper_protocol else how.validation
     if not test and not validation:
-        return split_subjects(subjects, validation=how.validation, test=how.test, seed=how.seed)
+        return split_subjects(subjects, validation=share, test=how.test, seed=how.seed)
     rest = [name for name in subjects if name not in {*test, *validation}]
     if not rest:
         raise DuchenneError("the lists of subjects leave nobody for training.")
     shares = {
-        "validation": 0.0 if validation else how.validation,
+        "validation": 0.0 if validation else share,
         "test": 0.0 if test else how.test,
     }
     drawn = split_subjects(rest, **shares, seed=how.seed)
@@ -213,14 +218,15 @@ def same_people(names: Iterable[str], subjects: Iterable[str]) -> set[str]:
 
 def _published(how: TrainSettings, subjects: Sequence[str]) -> Split:
     assert how.folds is not None
-    whole = fold_split(FOLDS[how.folds], how.fold, paper_protocol=how.paper_protocol, seed=how.seed)
-    parts = [
+    folds = FOLDS.get(how.folds) or tuple((name,) for name in sorted(subjects))
+    there = [
         tuple(name for name in subjects if name in part or plain_name(name) in part)
-        for part in (whole.train, whole.validation, whole.test)
+        for part in folds
     ]
-    if not parts[0] or not parts[2]:
+    held = there[how.fold] if how.fold < len(there) else ()
+    if how.fold < len(there) and not (held and sum(map(len, there)) > len(held)):
         raise DuchenneError(
             f"the prepared faces hold nobody of the published parts of {how.folds}: their subjects are "
             f"{', '.join(subjects[:5])} …"
         )
-    return Split(*parts)
+    return fold_split(there, how.fold, paper_protocol=how.paper_protocol, seed=how.seed)

@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from duchenne.analysis.models.deng import DengCnn, DengRnn, teacher_loss
-from duchenne.analysis.models.eac_net import attention_map, centres, eac_loss
+from duchenne.analysis.models.eac_net import EacNet, attention_map, centres, eac_loss
 from duchenne.analysis.models.emofan import EmoFan, alignment_loss, shake_loss, shake_weights
 from duchenne.analysis.models.heatmap import growing_maps, heat_loss, point_maps
-from duchenne.analysis.models.jaa_net import jaa_loss, unit_weights
+from duchenne.analysis.models.jaa_losses import jaa_loss, unit_weights
 from duchenne.analysis.models.mae_fusion import MaeFusion, fusion_loss
 from duchenne.analysis.models.mae_teacher import MaskedAutoencoder
-from duchenne.analysis.models.me_graphau import graph_loss
-from duchenne.analysis.models.registry import ModelEntry, model_entry
+from duchenne.analysis.models.me_graphau import MeGraphAu, graph_loss
+from duchenne.analysis.training.augment import plain_batch
 from duchenne.analysis.training.judging import JUDGEMENTS
 from duchenne.analysis.training.losses import (
+    class_numbers,
     concordance,
     masked_bce,
     masked_cross_entropy,
@@ -28,7 +29,13 @@ from duchenne.analysis.training.losses import (
 from duchenne.analysis.training.metrics import OCCURS
 from duchenne.analysis.training.shown import kind_of
 from duchenne.analysis.training.start import start_at_means
-from duchenne.analysis.training.systems import WITHOUT_JAW, action_points, build, outputs_for
+from duchenne.analysis.training.systems import (
+    WITHOUT_JAW,
+    action_points,
+    build,
+    entry_of,
+    outputs_for,
+)
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from duchenne.analysis.models.outputs import Answer
+    from duchenne.analysis.models.registry import ModelEntry
     from duchenne.analysis.training.augment import Batch
     from duchenne.analysis.training.distill import Distillation, TaskDistillation
     from duchenne.analysis.training.prepared import Faces
@@ -65,11 +73,13 @@ class Task(nn.Module):
     ----------
     settings : TrainSettings
     faces : Faces
-        What is trained on: rates of occurrence and numbers of classes come from it.
+        Numbers of classes come from it.
     distillation : Distillation or TaskDistillation, optional
         Adds the teacher of a student.
     n_outputs : int, optional
         Of weights that are to be loaded; what the labels need where absent.
+    rows : (n,) int, optional
+        The faces that are trained on, of which rates of occurrence come; all of them where absent.
 
     Attributes
     ----------
@@ -89,10 +99,11 @@ class Task(nn.Module):
         distillation: Distillation | TaskDistillation | None = None,
         *,
         n_outputs: int | None = None,
+        rows: NDArray[np.intp] | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
-        self.entry: ModelEntry = model_entry(settings.model)
+        self.entry: ModelEntry = entry_of(settings)
         self.family = self.entry.name.partition("_")[0]
         self.kind = kind_of(self.entry.name)
         self.labels = settings.labels
@@ -112,6 +123,9 @@ class Task(nn.Module):
                 "`alignment: true` learns landmarks, and the prepared faces have none."
             )
         _check_classes(self.net, faces)
+        _check_sound(self.net, faces)
+        if settings.window and self.entry.task in ("expression", "affect"):
+            raise DuchenneError("`window` is for systems of Action Units.")
         self.distillation = distillation
         self.px = settings.input_px or self.entry.input_px
         self.occurs_from = None
@@ -122,7 +136,7 @@ class Task(nn.Module):
         units = faces.truth[:, self.occurring]
         if units.size and float(np.nanmax(units, initial=0.0)) > 1:
             self.occurs_from = OCCURS
-        rates = self._rates(faces)
+        rates = self._rates(faces.truth if rows is None else faces.truth[rows])
         if self.entry.task == "intensity":
             start_at_means(self.net, rates)
         self.register_buffer(
@@ -130,9 +144,9 @@ class Task(nn.Module):
         )
         self.judgement = JUDGEMENTS[self.entry.task]
 
-    def _rates(self, faces: Faces) -> NDArray[np.float64]:
+    def _rates(self, labels: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the mean of each label where it is known: (k,)."""
-        truth = np.asarray(self._numpy_targets(faces.truth), np.float64)
+        truth = np.asarray(self._numpy_targets(labels), np.float64)
         n_known = np.isfinite(truth).sum(axis=0)
         rates: NDArray[np.float64] = np.nansum(truth, axis=0) / np.maximum(n_known, 1)
         return np.maximum(rates, LEAST_RATE)
@@ -167,16 +181,22 @@ class Task(nn.Module):
             return teacher_loss(answer, self._by_task(truth))
         losses: dict[str, Callable[[Answer, Tensor], dict[str, Tensor]]] = {
             "eac": eac_loss,
-            "me": partial(graph_loss, weights=self._weights()),
+            "me": self._graph,
             "emofan": partial(self._emofan, batch),
             "mae": fusion_loss if self.kind == "clip" else self._plain,
         }
         return losses.get(self.family, self._plain)(answer, truth)
 
+    def _graph(self, answer: Answer, truth: Tensor) -> dict[str, Tensor]:
+        assert isinstance(self.net, MeGraphAu)
+        return graph_loss(answer, truth, self._weights(), self.net.edge_share)
+
     def _joint(self, answer: Answer, truth: Tensor, points: Tensor) -> dict[str, Tensor]:
         eyes = points[:, LEFT_EYE].mean(dim=1) - points[:, RIGHT_EYE].mean(dim=1)
         known = points[:, WITHOUT_JAW]
-        return jaa_loss(answer, truth, known, eyes.norm(dim=1), self._weights())
+        return jaa_loss(
+            answer, truth, known, eyes.norm(dim=1), self._weights(), parity=bool(self.net.parity)
+        )
 
     def _heat(self, answer: Answer, truth: Tensor, points: Tensor) -> dict[str, Tensor]:
         side = answer.maps["heat"].shape[-1]
@@ -193,18 +213,25 @@ class Task(nn.Module):
         if units:
             found["au"] = flat[:, units]
         if "expression" in self.labels:
-            found["expression"] = _classes(flat[:, self.labels.index("expression"), None])
+            found["expression"] = class_numbers(flat[:, self.labels.index("expression"), None])
         return found
+
+    def shown_plain(
+        self, faces: Faces, rows: NDArray[np.intp], preprocessing: str | None = None
+    ) -> Batch:
+        """Return single pictures as it sees them, not varied; in another preprocessing where one is given."""
+        how = preprocessing or self.entry.preprocessing
+        return plain_batch(faces, rows, self.px, how, self.settings.window)
 
     def answer(self, batch: Batch) -> Answer:
         """Return the outputs of the system."""
-        if self.entry.name == "eac_net":
+        if isinstance(self.net, EacNet):
             corners = self._points(batch).cpu().numpy().astype(np.float64) / self.px
             where = centres(corners)
             at = batch.images.device
             found: Answer = self.net(
                 batch.images,
-                torch.from_numpy(attention_map(where)).to(at),
+                torch.from_numpy(attention_map(where, self.net.slope)).to(at),
                 torch.from_numpy(where.astype(np.float32)).to(at),
             )
             return found
@@ -285,7 +312,7 @@ class Task(nn.Module):
             return {"total": masked_mse(answer.values, truth)}
         if self.entry.task == "expression":
             assert answer.logits is not None
-            return {"total": masked_cross_entropy(answer.logits, _classes(truth))}
+            return {"total": masked_cross_entropy(answer.logits, class_numbers(truth))}
         if self.entry.task == "occurrence":
             assert answer.logits is not None
             return {"total": masked_bce(answer.logits, truth)}
@@ -299,7 +326,7 @@ class Task(nn.Module):
         places = {name: i for i, name in enumerate(self.labels)}
         affect = torch.stack([truth[:, places[n]] for n in ("valence", "arousal")], dim=1)
         classes = (
-            _classes(truth[:, places["expression"], None])
+            class_numbers(truth[:, places["expression"], None])
             if "expression" in places
             else truth.new_full((len(truth),), -1).long()
         )
@@ -318,6 +345,15 @@ class Task(nn.Module):
         return self.weights
 
 
+def _check_sound(net: nn.Module, faces: Faces) -> None:
+    n_sound = net.n_sound if isinstance(net, MaeFusion) else 0
+    if n_sound and faces.sound is not None and faces.sound.shape[1] != n_sound:
+        raise DuchenneError(
+            f"the system hears {n_sound} features of the sound and the prepared faces have "
+            f"{faces.sound.shape[1]}: set `model_settings: {{n_sound: {faces.sound.shape[1]}}}`."
+        )
+
+
 def _check_classes(net: nn.Module, faces: Faces) -> None:
     if not isinstance(net, (DengCnn, DengRnn)) or "expression" not in faces.names:
         return
@@ -327,7 +363,3 @@ def _check_classes(net: nn.Module, faces: Faces) -> None:
             f"expression {largest} is among the labels, and the system has classes 0 to "
             f"{net.sizes['expression'] - 1}: set `model_settings: {{classes: {largest + 1}}}`."
         )
-
-
-def _classes(truth: Tensor) -> Tensor:
-    return torch.where(torch.isfinite(truth[:, 0]), torch.nan_to_num(truth[:, 0]), -1.0).long()

@@ -116,6 +116,7 @@ def together(sets: Mapping[str, Faces]) -> Faces:
         {
             "name": " + ".join(sets),
             **({"alignment": aligned.pop()} if aligned else {}),
+            **_sound_of(parts),
             "sets": {name: part.about for name, part in sets.items()},
         },
         source=np.array([text for texts in source for text in texts], np.str_),
@@ -123,6 +124,12 @@ def together(sets: Mapping[str, Faces]) -> Faces:
         sound=_filled([part.sound for part in parts], parts, None),
         conditions=_conditions(parts),
     )  # fmt: skip
+
+
+def _sound_of(parts: Sequence[Faces]) -> dict[str, Any]:
+    """Return which features the sound has, where all sets with a sound say the same."""
+    told = [part.about.get("sound") for part in parts if part.sound is not None]
+    return {"sound": told[0]} if told and told[0] and all(t == told[0] for t in told) else {}
 
 
 def _labelled(part: Faces, labels: Sequence[str]) -> NDArray[np.float32]:

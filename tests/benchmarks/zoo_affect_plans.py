@@ -158,12 +158,12 @@ def _vit(mae: dict[str, Any], *, small: bool, is_there: bool) -> Plan:
         "model_settings": {"encoder": sizes, "pool": "mean"},
         "balance": "under" if small else "over",
         "initial": "{mae}",
-        "learning_rate": 3e-4 if small else 1e-4,
+        "learning_rate": 1e-4,
         "warmup_epochs": 1,
     }
     after = "" if is_there else "mae"
     return Plan(
-        "vit_se", "vit_se", "expressions", mae["input_px"], 24 if small else 30, more, after
+        "vit_se", "vit_se", "expressions", mae["input_px"], 16 if small else 30, more, after
     )
 
 
@@ -198,7 +198,7 @@ def _deng(students: int, *, small: bool, residual: bool) -> tuple[Plan, ...]:
 
 
 def _emofan(*, small: bool) -> tuple[Plan, ...]:
-    px, epochs = (64, 2) if small else (256, 10)
+    px, epochs = (64, 8) if small else (256, 10)
     how = {"labels": [*AFFECT, "expression"]}
     return (
         Plan(
@@ -206,7 +206,7 @@ def _emofan(*, small: bool) -> tuple[Plan, ...]:
             how | {"model_settings": {"alignment": True}},
         ),
         Plan(
-            "emofan", "emofan", "affect", px, 4 if small else 20,
+            "emofan", "emofan", "affect", px, 8 if small else 20,
             how | {"initial": "{runs}/emofan_alignment/best.safetensors"}, "emofan_alignment",
         ),
     )  # fmt: skip

@@ -7,6 +7,9 @@ box of the face tells whom of several people is meant.
 The second (``affectnet``): ``train_set/images/0.jpg`` with ``train_set/annotations/0_exp.npy``, ``0_val.npy``
 and ``0_aro.npy``; ``val_set`` likewise.
 
+Either's ``condition`` is the part, and ``consistent`` behind it where class and place in the plane of valence
+and arousal agree (`is_consistent`), as in the cleaned set that EmoFAN was tested on.
+
 Classes are 0 neutral, 1 happiness, 2 sadness, 3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; 8 none,
 9 uncertain and 10 no face give no ``expression``. Valence and arousal are -1 to 1, and -2 where missing. No
 subjects are known: each picture counts as a person of its own.
@@ -18,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.face.affect import NEUTRAL, affect_quadrant
 from duchenne.analysis.training.datasets.base import EXPRESSIONS, Picture, dataset
 from duchenne.analysis.training.datasets.files import known, need_columns, part, read_table
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import pandas as pd
 
     from duchenne.analysis.training.datasets.base import Tell
 
@@ -33,6 +39,22 @@ N_CODES = 11
 _LICENCE = "agreement with the University of Denver; research only, no passing on"
 _CITATION = "Mollahosseini, Hasani & Mahoor (2019), AffectNet"
 _TABLES = {"training.csv": "training", "validation.csv": "validation"}
+_HEADINGS = (
+    "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks",
+    "expression", "valence", "arousal",
+)  # fmt: skip
+_LOW = ("LVHA", "LVLA")
+_QUADRANTS = {
+    "neutral": (NEUTRAL,),
+    "happiness": ("HVHA", "HVLA"),
+    "sadness": _LOW,
+    "surprise": ("HVHA", "LVHA"),
+    "fear": ("LVHA",),
+    "disgust": _LOW,
+    "anger": ("LVHA",),
+    "contempt": _LOW,
+}
+"""Where a class may lie; `is_consistent`."""
 
 
 @dataset(
@@ -58,7 +80,7 @@ def read_affectnet_csv(source: Path, tell: Tell) -> Iterator[Picture]:
         raise DuchenneError(f"{source} has no training.csv or validation.csv: is a part missing?")
     for path in tables:
         table = need_columns(
-            read_table(path), path, "subdirectory_filepath", "expression", "valence", "arousal"
+            _with_headings(path), path, "subdirectory_filepath", "expression", "valence", "arousal"
         )
         boxes = [c for c in ("face_x", "face_y", "face_width", "face_height") if c in table]
         n_missing = 0
@@ -71,7 +93,8 @@ def read_affectnet_csv(source: Path, tell: Tell) -> Iterator[Picture]:
                 n_missing += 1
                 continue
             name = str(row["subdirectory_filepath"])
-            yield Picture(where, found, name, _TABLES[path.name], box=_box(row, boxes))
+            condition = _condition(_TABLES[path.name], found)
+            yield Picture(where, found, name, condition, box=_box(row, boxes))
         if n_missing:
             tell(f"{path.name}: {n_missing} pictures are missing")
 
@@ -111,7 +134,7 @@ def read_affectnet(source: Path, tell: Tell) -> Iterator[Picture]:
             values = [_scalar(notes / f"{stem}_{what}.npy") for what in ("exp", "val", "aro")]
             found = labels(notes / f"{stem}_exp.npy", *values)
             if found:
-                yield Picture(where, found, f"{name}/{stem}", condition)
+                yield Picture(where, found, f"{name}/{stem}", _condition(condition, found))
         if n_missing:
             tell(f"{name}: {n_missing} pictures are missing")
 
@@ -134,6 +157,35 @@ def labels(path: Path, number: Any, valence: Any, arousal: Any) -> dict[str, flo
     if code < len(EXPRESSIONS):
         found["expression"] = code
     return found
+
+
+def is_consistent(found: Mapping[str, float]) -> bool:
+    """Tell whether class, valence and arousal of a picture agree.
+
+    A neutral face is closer than 0.2 to the middle of the plane, any other is not; happiness has a valence
+    from 0 on, sadness, disgust and contempt one below 0, fear and anger besides an arousal from 0 on, as has
+    surprise. The limit of 0.2 is that of the publication of EmoFAN, the quadrants are ours.
+
+    Parameters
+    ----------
+    found : mapping
+        Labels; not consistent where one of the three is not known.
+    """
+    if not {"expression", "valence", "arousal"} <= set(found):
+        return False
+    plane = (np.array([found["valence"]]), np.array([found["arousal"]]))
+    return str(affect_quadrant(*plane)[0]) in _QUADRANTS[EXPRESSIONS[int(found["expression"])]]
+
+
+def _condition(part: str, found: Mapping[str, float]) -> str:
+    return f"{part} consistent" if is_consistent(found) else part
+
+
+def _with_headings(path: Path) -> pd.DataFrame:
+    """Read a table; ``validation.csv`` was given out without headings too."""
+    table = read_table(path)
+    has_none = len(table.columns) == len(_HEADINGS) and "/" in str(table.columns[0])
+    return read_table(path, header=None, names=list(_HEADINGS)) if has_none else table
 
 
 def _box(row: Any, columns: list[str]) -> tuple[float, float, float, float] | None:

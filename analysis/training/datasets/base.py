@@ -49,6 +49,7 @@ _MODULES = (
     "folder",
     "fer2013",
     "affectnet",
+    "affectnet_hq",
     "aff_wild2",
     "afew_va",
     "continuous",

@@ -47,6 +47,9 @@ def read_omg_emotion(source: Path, tell: Tell) -> Iterator[Picture]:
             f"{source} has no omg_TrainVideos.csv: is this part of the data missing?"
         )
     for path in tables:
+        if "withoutlabels" in path.stem.lower():
+            tell(f"{path.name} has no labels")
+            continue
         table = need_columns(
             read_table(path), path, "video", "utterance", "arousal", "valence", "emotionmaxvote"
         )

@@ -96,6 +96,15 @@ def test_what_is_asked_for(tmp_path: Path, vit: Path) -> None:
     odd = tmp_path / "file@5"
     odd.touch()
     assert AffectSpec.parse(f"checkpoint:{odd}").rate_hz is None
+    trained = tmp_path / "run"
+    trained.mkdir()
+    assert asked_for("rule", trained, None) == f"checkpoint:{trained}"
+    best = trained / "best.safetensors"
+    best.touch()
+    assert AffectSpec.parse(f"checkpoint:{trained}@5") == AffectSpec("checkpoint", str(best), 5.0)
+    assert asked_for("rule", trained, None) == f"checkpoint:{best}"
+    assert AffectSpec.parse(f"{trained}@5") == AffectSpec("checkpoint", str(best), 5.0)
+    assert with_known_file(str(vit)) == f"checkpoint:{vit.resolve()}"
     assert asked_for("rule", vit, 5.0) == f"checkpoint:{vit}@5"
     assert without_folder(f"checkpoint:{vit}@5") == "checkpoint:vit_se.safetensors@5"
     assert with_known_file(f"checkpoint:{vit}") == f"checkpoint:{vit.resolve()}"

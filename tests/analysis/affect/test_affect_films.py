@@ -62,23 +62,22 @@ def measured(film: Path, tmp_path_factory: pytest.TempPathFactory) -> FaceFilm:
         yield found
 
 
-def read(path: Path) -> tuple[pd.DataFrame, dict[str, dict[str, object]]]:
-    table = pd.read_csv(path, sep="\t", na_values=["n/a"])
+def read(path: Path, sep: str = "\t") -> tuple[pd.DataFrame, dict[str, dict[str, object]]]:
+    table = pd.read_csv(path, sep=sep, na_values=["n/a"])
     book = json.loads(path.with_suffix(".json").read_text("utf-8"))
     assert list(book) == list(table.columns)
     return table, book
 
 
 def test_without_a_model_a_smile_is_pleasant_and_arousal_is_not_measured(
-    film: Path, tmp_path: Path
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "affect.tsv"
-    done = CliRunner().invoke(
-        app, ["affect", str(film), "--out", str(out), "--neutral", f"0:{N_NEUTRAL / RATE}"]
-    )
+    monkeypatch.chdir(tmp_path)
+    asked = ["affect", str(film), "--neutral", f"0:{N_NEUTRAL / RATE}"]
+    done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[-1] == str(out)
-    table, book = read(out)
+    assert done.stdout.splitlines()[-1] == "smile-affect.csv"
+    table, book = read(tmp_path / "smile-affect.csv", ",")
     assert len(table) == N_NEUTRAL + N_HAPPY
     assert table["expr_valence"][-5:].mean() > table["expr_valence"][:N_NEUTRAL].mean() + 0.2
     assert table["expr_arousal"].isna().all()

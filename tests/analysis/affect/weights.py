@@ -22,9 +22,15 @@ PX = 32
 
 
 def checkpoint(
-    folder: Path, name: str, labels: tuple[str, ...], n_outputs: int, **settings: Any
+    folder: Path,
+    name: str,
+    labels: tuple[str, ...],
+    n_outputs: int,
+    *,
+    data: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Path:
-    """Write fresh weights as a training would."""
+    """Write fresh weights as a training would; `data` is what their data said of themselves."""
     torch.manual_seed(3)
     how = TrainSettings(model=name, labels=labels, input_px=PX, model_settings=settings)
     net = build(how, n_outputs)
@@ -33,7 +39,7 @@ def checkpoint(
         "settings": json.loads(how.model_dump_json()),
         "labels": list(labels),
         "n_outputs": n_outputs,
-        "data": {"name": "fresh", "alignment": "crop"},
+        "data": {"name": "fresh", "alignment": "crop"} | (data or {}),
     }
     write_checkpoint(path, {f"net.{k}": v for k, v in net.state_dict().items()}, about)
     return path

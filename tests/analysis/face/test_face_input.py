@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -130,6 +131,27 @@ def test_rotated_video_is_turned_upright(write_video, still):
     assert np.abs(upright[0].astype(float) - picture).mean() < 12
 
 
+@pytest.mark.parametrize(
+    ("matrix", "stored"),
+    [
+        ((-1, 0, 0, 1), lambda upright: upright[:, ::-1]),
+        ((1, 0, 0, -1), lambda upright: upright[::-1]),
+        ((0, 1, 1, 0), lambda upright: np.transpose(upright, (1, 0, 2))),
+    ],
+)
+def test_a_mirrored_film_is_shown_as_a_player_shows_it(write_video, still, matrix, stored):
+    picture = still("happiness")
+    path = write_video("selfie.mp4", [stored(picture)])
+    content = bytearray(path.read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    track = content.index(b"tkhd") + 4 + 40  # version 0: where the display matrix is
+    content[track : track + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    shown = next(video_frames(path))[2]
+    assert shown.shape == picture.shape
+    assert np.abs(shown.astype(float) - picture).mean() < 12
+
+
 def test_variable_frame_times_are_kept(write_video):
     video = write_video("v.mp4", noise(4), times=[0, 1, 5, 7])
     assert [t for _, t, _ in video_frames(video)] == pytest.approx([0.0, 0.1, 0.5, 0.7], abs=1e-3)
@@ -215,6 +237,9 @@ def test_wrong_usage(write_video, tmp_path):
             run_au_command([video], **arguments)
     with pytest.raises(UsageError):
         run_au_command([], tmp_path / "au.csv")
+    (tmp_path / "in-the-way").touch()
+    with pytest.raises(DuchenneError, match="could not be made"):
+        run_au_command([video], tmp_path / "in-the-way" / "au.csv")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DuchenneError, match="no pictures"):
         run_au_command([tmp_path / "empty"], tmp_path / "au.csv")

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from duchenne.analysis.face.affect import expressive_valence
-from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
+from duchenne.analysis.face.calibration import (
+    Calibration,
+    OccurrenceRule,
+    calibrate,
+    occurrence,
+)
 from duchenne.analysis.face.emotion import match_prototypes
 from duchenne.analysis.face.features import face_features
 from duchenne.analysis.face.result import FaceResult
@@ -186,6 +191,18 @@ def test_blinks_at_rest_are_blinks_and_the_thresholds_are_told():
     assert told["occurrence_threshold"] == {"AU12": 4.5, "AU43": 2.0, "AU45": 2.0, "AU17": 2.0}
     habitual = calibrate(Passing(), rest, np.arange(100.0), np.ones(100, bool))
     assert set(habitual.to_dict()["occurrence_threshold"].values()) == {2.0}
+
+
+def test_limits_of_occurrence_may_be_others():
+    rest = np.zeros((100, 4))
+    rest[:5] = 4.5
+    windows = [(0.0, 100.0)]
+    rule = OccurrenceRule(least=1.0, percentile=90.0)
+    others = calibrate(Passing(), rest, np.arange(100.0), np.ones(100, bool), windows, rule=rule)
+    assert set(others.to_dict()["occurrence_threshold"].values()) == {1.0}
+    np.testing.assert_array_equal(occurrence(np.array([[0.9, 1, 1, 1]]), others), [[0, 1, 1, 1]])
+    with pytest.raises(ValueError, match="a percentile of 101 cannot be"):
+        OccurrenceRule(percentile=101)
 
 
 def table(n=60, rate_hz=10.0, *, usable=None, label="neutral"):

@@ -332,6 +332,9 @@ def test_agreement_has_the_known_kappa() -> None:
     assert row["kappa"] == pytest.approx(0.4)
     assert row["n_occurs"] == 30
     assert row["icc_3_1"] == pytest.approx(1.0), "a constant difference is no disagreement"
+    (row,) = agreement_rows(key.assign(AU12_occurs=True), {"anna": coding}, ["AU12"], {})
+    assert row["kappa"] == 0
+    assert np.isnan([row["kappa_low"], row["kappa_high"]]).all(), "one says always the same"
 
 
 def test_the_command_tells_what_is_missing(coding: Path, clips: Path, tmp_path: Path) -> None:

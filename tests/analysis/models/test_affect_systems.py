@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,7 +37,13 @@ from duchenne.analysis.models.mobilenet_v3 import MobileNetV3
 from duchenne.analysis.models.outputs import Answer
 from duchenne.analysis.models.registry import build_model, n_parameters
 from duchenne.analysis.models.vit_se import ViTSqueezeExcite
+from duchenne.analysis.training.balance import bin_numbers
 from duchenne.analysis.training.checkpoint import load_initial
+from duchenne.analysis.training.prepared import Faces
+from duchenne.analysis.training.scoring import System
+from duchenne.analysis.training.scoring import answered as answered_faces
+from duchenne.analysis.training.settings import TrainSettings
+from duchenne.analysis.training.tasks import Task
 
 NAN = float("nan")
 
@@ -137,6 +144,14 @@ def test_bins_hold_their_values(values: list[float]) -> None:
     torch.testing.assert_close(expectation(certain), bin_centres()[numbers], atol=1e-4, rtol=0.0)
 
 
+def test_a_label_between_two_bins_is_in_the_upper_one() -> None:
+    """Ratings have one or two decimals: many lie on an edge, which rounding must not move."""
+    edges = np.round(np.linspace(-1, 1, 21), 2)
+    wanted = [*range(20), 19]
+    assert to_bins(torch.tensor(edges, dtype=torch.float32)).tolist() == wanted
+    assert bin_numbers(edges).tolist() == bin_numbers(edges.astype(np.float32)).tolist() == wanted
+
+
 def test_expectation_knows_shift_and_what_is_not_known() -> None:
     logits = torch.randn(3, 20)
     torch.testing.assert_close(expectation(logits + 7.0), expectation(logits))
@@ -221,6 +236,20 @@ def test_emofan_looks_where_landmarks_are(emofan: EmoFan) -> None:
     row, column = divmod(int(answer.maps["heat"][0, 7].argmax()), 64)
     assert answer.landmarks[0, 7].tolist() == [(column + 0.5) * 4, (row + 0.5) * 4]
     assert float(both.abs().max()) <= 1.0
+
+
+def test_emofan_is_scored_by_the_mean_with_the_mirror_image() -> None:
+    how = TrainSettings(model="emofan", labels=("valence", "arousal"), input_px=64)
+    pictures = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
+    truth, who = np.zeros((2, 2), np.float32), np.array(["A", "B"])
+    faces = Faces(pictures, truth, how.labels, who, None, {})
+    torch.manual_seed(0)
+    system = System("emofan", how, {}, Task(how, faces).eval())
+    one = answered_faces(system, faces, np.arange(2)).values
+    mirrored = replace(faces, images=np.ascontiguousarray(pictures[:, :, ::-1]))
+    other = answered_faces(system, mirrored, np.arange(2)).values
+    np.testing.assert_allclose(one, other, atol=1e-4)
+    assert np.abs(one).max() <= 1
 
 
 def test_the_alignment_network_of_emofan_may_learn_first() -> None:

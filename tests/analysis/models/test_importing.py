@@ -20,6 +20,7 @@ from duchenne.analysis.models.importing import (
     read_tensors,
     without_fused,
 )
+from duchenne.analysis.models.mae_teacher import encoder_config
 from duchenne.analysis.models.registry import build_model, model_entry
 from duchenne.analysis.training.checkpoint import read_checkpoint
 from duchenne.cli import app
@@ -279,24 +280,27 @@ def test_mobilenet_of_torchvision_fills_the_encoder() -> None:
     assert not found.by_shape
 
 
-def transformer_shapes(depth: int) -> dict[str, tuple[int, ...]]:
+def transformer_shapes(
+    depth: int, width: int = 768, patch_px: int = 16, px: int = 224
+) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of a masked auto-encoder as its authors have them."""
+    places = (px // patch_px) ** 2 + 1
     shapes: dict[str, tuple[int, ...]] = {
-        "cls_token": (1, 1, 768), "pos_embed": (1, 197, 768), "decoder_pos_embed": (1, 197, 512),
-        "patch_embed.proj.weight": (768, 3, 16, 16), "patch_embed.proj.bias": (768,),
-        "norm.weight": (768,), "norm.bias": (768,),
+        "cls_token": (1, 1, width), "pos_embed": (1, places, width),
+        "decoder_pos_embed": (1, places, 512), "patch_embed.proj.weight": (width, 3, patch_px, patch_px),
+        "patch_embed.proj.bias": (width,), "norm.weight": (width,), "norm.bias": (width,),
     }  # fmt: skip
     for i in range(depth):
         at = f"blocks.{i}"
         for name, n_in, n_out in (
-            ("attn.qkv", 768, 2304),
-            ("attn.proj", 768, 768),
-            ("mlp.fc1", 768, 3072),
-            ("mlp.fc2", 3072, 768),
+            ("attn.qkv", width, 3 * width),
+            ("attn.proj", width, width),
+            ("mlp.fc1", width, 4 * width),
+            ("mlp.fc2", 4 * width, width),
         ):
             shapes[f"{at}.{name}.weight"], shapes[f"{at}.{name}.bias"] = (n_out, n_in), (n_out,)
         for name in ("norm1", "norm2"):
-            shapes[f"{at}.{name}.weight"] = shapes[f"{at}.{name}.bias"] = (768,)
+            shapes[f"{at}.{name}.weight"] = shapes[f"{at}.{name}.bias"] = (width,)
     return shapes
 
 
@@ -308,6 +312,42 @@ def test_encoders_of_mae_fill_the_teacher() -> None:
     fused = torch.arange(6.0).view(6, 1)
     apart = without_fused({"blocks.0.attn.qkv.weight": fused})
     assert apart["blocks.0.attn.k.weight"].flatten().tolist() == [2.0, 3.0]
+
+
+def test_a_fusion_has_the_sizes_of_its_file(tmp_path: Path) -> None:
+    """The encoder's own, in the names of its authors; what is upon it in ours, or as published."""
+    torch.manual_seed(0)
+    sizes = {"width": 64, "depth": 3, "patch_px": 8}
+    shapes = transformer_shapes(3, 64, 8, 32)
+    theirs = without_fused({k: torch.randn(v) for k, v in shapes.items()})
+    upon = build_model(
+        "mae_fusion", 3, width=16, layers=2, n_sound=5, config=encoder_config(32, sizes)
+    ).state_dict()
+    upon = {k: v for k, v in upon.items() if not k.startswith("encoder.")}
+    torch.save(theirs, tmp_path / "mae.pth")
+    torch.save({"model": upon}, tmp_path / "fusion.pth")
+    out = tmp_path / "whole.safetensors"
+    files = (tmp_path / "mae.pth", tmp_path / "fusion.pth")
+    told = run(
+        "models",
+        "import",
+        "mae_fusion",
+        *files,
+        "--labels",
+        "valence,arousal,dominance",
+        "--out",
+        out,
+    )
+    assert "0 missing" in told
+    tensors, about = read_checkpoint(out)
+    own = about["settings"]["model_settings"]
+    assert own == {"encoder": sizes, "n_sound": 5, "width": 16, "layers": 2}
+    assert (about["settings"]["input_px"], about["n_outputs"]) == (32, 3)
+    assert torch.equal(tensors["net.join.0.weight"], upon["join.0.weight"])
+    where = "net.encoder.body.layers.2.mlp.fc2.weight"
+    assert torch.equal(tensors[where], theirs["blocks.2.mlp.fc2.weight"])
+    with pytest.raises(UsageError, match="holds no encoder of pictures"):
+        run("models", "import", "mae_fusion", tmp_path / "fusion.pth", "--check")
 
 
 def test_what_order_and_shape_alone_say_is_called_a_guess() -> None:

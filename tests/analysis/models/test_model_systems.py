@@ -8,7 +8,7 @@ import torch
 
 from duchenne.analysis.models.eac_net import EacNet, attention_map, centres
 from duchenne.analysis.models.heatmap import growing_maps, heat_loss, point_maps
-from duchenne.analysis.models.jaa_net import JaaNet, JaaNetV2, initial_maps
+from duchenne.analysis.models.jaa_net import BP4D_UNITS, JaaNet, JaaNetV2, initial_maps
 from duchenne.analysis.models.mae_teacher import MaeTeacher, MaskedAutoencoder, mae_config
 from duchenne.analysis.models.me_graphau import MeGraphAu
 from duchenne.analysis.models.registry import (
@@ -17,7 +17,12 @@ from duchenne.analysis.models.registry import (
     model_entry,
     n_parameters,
 )
-from duchenne.stimuli.errors import UsageError
+from duchenne.analysis.training.checkpoint import load_initial
+from duchenne.analysis.training.prepared import Faces
+from duchenne.analysis.training.settings import TrainSettings
+from duchenne.analysis.training.shown import Shown
+from duchenne.analysis.training.tasks import Task
+from duchenne.stimuli.errors import DuchenneError, UsageError
 
 PUBLISHED = {
     ("resnet18_student", 12): 11_243_980,
@@ -144,6 +149,12 @@ def test_attention_of_eac_falls_from_its_centres() -> None:
         drawn[0, row, column : column + 7], [1, 0.905, 0.81, 0.715, 0.62, 0.525, 0], rtol=1e-5
     )
     np.testing.assert_allclose(drawn[0, row + 5, column + 5], 0.05, atol=1e-6)
+    released = attention_map(points[:, 12:14], 0.07)  # within 7 of each centre
+    np.testing.assert_allclose(
+        released[0, row, column + 6 : column + 9], [0.58, 0.51, 0], rtol=1e-5
+    )
+    landmarks[0, 42, 1] += 0.1  # the ruler is the horizontal distance
+    np.testing.assert_allclose(centres(landmarks)[0, :2], points[0, :2])
 
 
 def test_crops_of_eac_lie_about_their_points() -> None:
@@ -209,6 +220,86 @@ def test_jaa_places_landmarks_and_attends(kind: type[JaaNet]) -> None:
     answer.values.sum().backward()
     first = net.local[0][0].weight.grad
     assert (first is None or not first.any()) == (kind is JaaNetV2)  # version 2 detaches
+
+
+def test_branches_of_jaa_follow_their_units() -> None:
+    """From BP4D to DISFA: 9 starts from 12, 26 from 17, 25 from 23, the others from their own."""
+    with torch.device("meta"):
+        net, small = JaaNet(8), JaaNetV2(2, units=(5, 12))
+    found = net.taken_from(BP4D_UNITS)
+    given = [found[f"refine.{i}."] for i in range(8)]
+    assert given == [f"refine.{BP4D_UNITS.index(u)}." for u in (1, 2, 4, 6, 12, 12, 23, 17)]
+    assert found["local.7."] == f"local.{BP4D_UNITS.index(17)}."
+    assert found["classify.1."] == ""
+    assert net.taken_from(net.units) == {}
+    assert small.taken_from((12,))["local_classify.0."] == ""  # nothing stands in for 5
+    tensors = {f"net.refine.{i}.bias": torch.full((1,), float(i)) for i in range(2)}
+    own = torch.nn.Module()
+    own.refine = torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(2))
+    own.taken_from = lambda given: {"refine.0.": f"refine.{given.index(9)}.", "refine.1.": ""}  # type: ignore[assignment]
+    told = load_initial(own, tensors, ("AU04", "AU09"))
+    assert float(own.refine[0].bias.detach()) == 1.0
+    assert told == [
+        "1 of the 4 arrays of weights are taken over",
+        "start fresh: refine.0 (1), refine.1 (2)",
+    ]
+
+
+def small_task(model: str, **changes: object) -> tuple[Task, Faces]:
+    labels = ("AU01", "AU12")
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 5, (3, len(labels))).astype(np.float32)
+    truth[:2] = [[4.0] * len(labels), [0.0] * len(labels)]
+    points = rng.uniform(8, 24, (3, 68, 2)).astype(np.float32)
+    points[:, 36:42, 0], points[:, 42:48, 0] = 10, 22
+    images = rng.integers(0, 255, (3, 32, 32, 3)).astype(np.uint8)
+    faces = Faces(images, truth, labels, np.array(["a", "b", "c"]), points, {})
+    torch.manual_seed(0)
+    how = TrainSettings.model_validate({"model": model, "labels": labels, **changes})
+    return Task(how, faces), faces
+
+
+BY_HEART = [
+    ("resnet18_student", {"input_px": 32}, 3e-3, 8),
+    (
+        "mae_teacher",
+        {
+            "input_px": 32,
+            "model_settings": {"dropout": 0.0, "encoder": {"width": 32, "depth": 1, "patch_px": 8}},
+        },
+        3e-3,
+        30,
+    ),
+    ("me_graphau", {"input_px": 32, "model_settings": {"stage": 1}}, 3e-3, 9),
+    ("heatmap_hourglass", {"input_px": 64}, 3e-3, 8),
+    ("jaa_net", {}, 2e-3, 4),
+]
+
+
+@pytest.mark.parametrize(("model", "changes", "rate", "steps"), BY_HEART)
+def test_a_small_batch_is_learnt_by_heart(
+    model: str, changes: dict[str, object], rate: float, steps: int
+) -> None:
+    task, faces = small_task(model, **changes)
+    batch = Shown.to(task.entry, task.settings, faces).plain(np.arange(2)[:, None])
+    task.train()
+    step = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], rate)
+    losses = []
+    for _ in range(steps):
+        loss = task(batch)["total"]
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "px"), [("jaa_net", 64), ("heatmap_scc", 128), ("heatmap_hourglass", 32)]
+)
+def test_sizes_that_a_system_cannot_see_are_refused(model: str, px: int) -> None:
+    with pytest.raises(DuchenneError, match="sees pictures of"):
+        small_task(model, input_px=px)
 
 
 def test_nearest_graph_connects_like_with_like() -> None:

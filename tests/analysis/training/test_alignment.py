@@ -11,6 +11,7 @@ from duchenne.analysis.training.alignment import (
     A4_POINTS,
     A4_TARGETS,
     ALIGNMENTS,
+    MEAN_FACE,
     MESH_PAIRS,
     OF_68_IN_49,
     alignment,
@@ -57,7 +58,7 @@ def test_turned_and_scaled_faces_come_to_lie_the_same(
 ) -> None:
     face = drawn_face()
     held = moved(face, degrees, scale, (x, y))
-    for name in ("A1", "A2", "A4"):
+    for name in ("A1", "A2", "A4", "procrustes"):
         how = ALIGNMENTS[name]
         upright = placed(face, how.matrix(face, how.px))
         np.testing.assert_allclose(placed(held, how.matrix(held, how.px)), upright, atol=1e-6)
@@ -118,6 +119,16 @@ def test_procrustes_finds_turn_scale_and_shift(degrees: float, scale: float, shi
     found = procrustes(face, target)
     np.testing.assert_allclose(placed(face, found), target, atol=1e-6 * max(1, scale))
     assert np.linalg.det(found[:, :2]) == pytest.approx(scale**2)
+
+
+def test_a_mean_face_lies_at_its_places() -> None:
+    held = moved(MEAN_FACE * 256, 25, 2, (50, 10))
+    found = placed(held, ALIGNMENTS["procrustes"].matrix(held, 128))
+    np.testing.assert_allclose(found, MEAN_FACE * 128, atol=1e-9)
+    np.testing.assert_allclose(
+        MEAN_FACE[list(_MIRRORED)] * [-1, 1] + [1, 0], MEAN_FACE, atol=1.1 / 256
+    )
+    np.testing.assert_allclose(MEAN_FACE[list(A4_POINTS)], A4_TARGETS, atol=0.03)
 
 
 def test_procrustes_never_mirrors() -> None:

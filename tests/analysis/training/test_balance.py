@@ -17,6 +17,7 @@ from duchenne.analysis.training.balance import (
     plane_weights,
     rare_copies,
     repeats,
+    task_weights,
 )
 from duchenne.stimuli.errors import DuchenneError
 
@@ -59,6 +60,22 @@ def test_every_cell_of_the_plane_weighs_the_same() -> None:
     np.testing.assert_allclose(weights, np.array([2 / 3, 2 / 3, 2 / 3, 2, 1]) / 5)
     unknown = np.full(4, np.nan)
     np.testing.assert_allclose(plane_weights(unknown, unknown), 0.25)
+
+
+def test_pictures_of_one_task_each_are_balanced_by_their_task() -> None:
+    """Deng's three sets: the plane, the classes and the Action Units, each within its share of pictures."""
+    nan = np.nan
+    rows = [(0.5, 0.5, nan, nan, nan)] * 3 + [(-0.5, 0.5, nan, nan, nan)]
+    rows += [(nan, nan, 0, nan, nan)] * 3 + [(nan, nan, 1, nan, nan)]
+    rows += [(nan, nan, nan, 1, 0)] * 4 + [(nan, nan, nan, 0, 1)]
+    names = ("valence", "arousal", "expression", "AU01", "AU12")
+    truth = np.array(rows, np.float32)
+    weights = task_weights(truth, names, 1.0, np.random.default_rng(0)) * len(rows)
+    np.testing.assert_allclose(weights[:8], [2 / 3] * 3 + [2] + [2 / 3] * 3 + [2])
+    # AU12 is four times rarer, 2.5 times on average: one copy makes it twice rarer
+    np.testing.assert_allclose(weights[8:], np.array([1, 1, 1, 1, 2]) * 5 / 6)
+    plain = task_weights(truth[:4, :2], names[:2], 1.0, np.random.default_rng(0))
+    np.testing.assert_allclose(plain, plane_weights(truth[:4, 0], truth[:4, 1]))
 
 
 def test_copies_of_rare_labels() -> None:

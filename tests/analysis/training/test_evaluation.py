@@ -187,8 +187,12 @@ def test_parts_of_a_cross_validation_are_pooled(faces: Faces, folder: Path, tmp_
     )  # fmt: skip
     assert "96 pictures of 8 subjects" in told
     assert "mean of the parts" in told
-    first, second, mean = json.loads((tmp_path / "f.json").read_text())["folds"]
+    document = json.loads((tmp_path / "f.json").read_text())
+    first, second, mean = document["folds"]
     assert mean["mae"] == pytest.approx((first["mae"] + second["mae"]) / 2, abs=1e-5)
+    one, other, both = document["folds_by_output"]["AU12"]["mae"]
+    assert both == pytest.approx((one + other) / 2, abs=1e-5)
+    assert "PCC in each part" in told
     with pytest.raises(UsageError, match="overlap"):
         run("evaluate", files[0], files[0], "--folds", "--data", folder, "--no-speed")
 
@@ -407,9 +411,9 @@ def test_weights_of_another_system_are_refused(faces: Faces, tmp_path: Path) -> 
     path = weights(tmp_path / "a.safetensors", faces)
     system = read_system(path, faces, "a")
     assert system.labels == UNITS
-    about = {**system.about, "settings": {**system.about["settings"], "model": "heatmap_hourglass"}}
+    about = {**system.about, "settings": {**system.about["settings"], "model": "resnet18_student"}}
     write_checkpoint(tmp_path / "b.safetensors", {"net.x": torch.zeros(1)}, about)
-    with pytest.raises(DuchenneError, match="does not fit heatmap_hourglass"):
+    with pytest.raises(DuchenneError, match="does not fit resnet18_student"):
         read_system(tmp_path / "b.safetensors", faces, "b")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duchenne.analysis.models.eac_net import bounded_loss
-from duchenne.analysis.models.jaa_net import (
+from duchenne.analysis.models.jaa_losses import (
     dice_loss,
     landmark_loss,
+    refine_loss,
     softmax_loss,
     unit_weights,
 )
@@ -22,12 +24,14 @@ from duchenne.analysis.models.me_graphau import asymmetric_loss, edge_loss
 from duchenne.analysis.models.resnet18_student import ResNet18Student
 from duchenne.analysis.training.distill import Distillation, DistillWeights
 from duchenne.analysis.training.losses import (
+    class_kl,
     concordance,
     correlation,
     generalised_kl,
     masked_bce,
     masked_cross_entropy,
     masked_mse,
+    occurrence_kl,
 )
 
 NAN = float("nan")
@@ -123,6 +127,42 @@ def test_concordance_of_constants_has_a_gradient() -> None:
     assert torch.isfinite(loss)
     assert x.grad is not None
     assert torch.isfinite(x.grad).all()
+
+
+def test_divergences_of_classes_and_of_occurrence() -> None:
+    t, s = tensor([math.log(3), 0.0]), tensor([0.0, 0.0])
+    by_hand = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    assert float(class_kl(t, s)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(occurrence_kl(t[:, :1], s[:, :1])) == pytest.approx(by_hand, rel=1e-5)
+    assert float(occurrence_kl(t, t)) == pytest.approx(0.0, abs=1e-7)
+
+
+def test_refined_maps_are_compared_with_drawn_ones() -> None:
+    initial, refined = torch.full((2, 3, 52, 52), 0.25), torch.full((2, 3, 44, 44), 0.5)
+    assert float(refine_loss(refined, initial)) == pytest.approx(3 * math.log(2), rel=1e-5)
+    assert math.isfinite(float(refine_loss(torch.ones_like(refined), initial)))
+
+
+@pytest.mark.parametrize("learns", ["occurrence", "expression"])
+def test_distillation_of_what_is_no_intensity(learns: Literal["occurrence", "expression"]) -> None:
+    torch.manual_seed(0)
+    config = mae_config(input_px=32, patch_px=8, width=16, depth=1, heads=2)
+    loss = Distillation(MaeTeacher(2, config, learns=learns))
+    student = ResNet18Student(2, learns=learns)
+    images = torch.randn(2, 3, 32, 32)
+    answer = student(images)
+    assert answer.logits is not None
+    wanted, found = loss.teacher(images), loss.teacher.answer(loss.resized(answer.features))
+    if learns == "occurrence":
+        losses = loss(images, answer, tensor([1, 0], [NAN, 1]))
+        task, divergence = masked_bce(answer.logits, tensor([1, 0], [NAN, 1])), occurrence_kl
+        torch.testing.assert_close(answer.values, answer.logits.sigmoid())
+    else:
+        losses = loss(images, answer, tensor([1], [NAN]))
+        task, divergence = -answer.logits[0].log_softmax(0)[1], class_kl
+        torch.testing.assert_close(answer.values.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(losses["task"], task)
+    torch.testing.assert_close(losses["divergence"], divergence(wanted.logits, found.logits))
 
 
 def teacher_and_student(resize: str = "linear_proj") -> tuple[Distillation, ResNet18Student]:

@@ -44,6 +44,7 @@ def test_yes_and_no() -> None:
     assert f1(truth, found) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
     assert accuracy(truth, found) == pytest.approx(3 / 5)
     assert auc(truth, found) == pytest.approx((2 + 1 + 1.5) / 6)
+    assert f1(np.ones(1), np.full(1, 0.5)) == accuracy(np.ones(1), np.full(1, 0.5)) == 1.0
 
 
 def test_area_agrees_with_a_library() -> None:
@@ -59,7 +60,9 @@ def test_what_does_not_exist_is_counted_and_never_zero() -> None:
     truth = np.column_stack([TRUTH, np.zeros(4), np.full(4, np.nan)])
     found = np.column_stack([FOUND, FOUND, FOUND])
     scores = evaluate(truth, found, ("AU01", "AU02", "AU04"), INTENSITY)
-    assert np.isnan(scores["AU02"]["pcc"].value)
+    assert all(np.isnan(scores["AU02"][name].value) for name in ("pcc", "icc", "ccc"))
+    constant = evaluate(truth[:, :1], np.full((4, 1), 2.0), ("AU01",), INTENSITY)["AU01"]
+    assert all(np.isnan(constant[name].value) for name in ("pcc", "icc", "ccc"))
     assert np.isnan(scores["AU04"]["mae"].value)
     assert scores["mean"]["pcc"].value == pytest.approx(pcc(TRUTH, FOUND))
     assert scores["mean"]["pcc"].n_missing == 2

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from duchenne.analysis.face.decode import video_frames
 from duchenne.analysis.training import prepare as prepare_module
 from duchenne.analysis.training.alignment import eye_centres
-from duchenne.analysis.training.datasets.base import dataset_entry
-from duchenne.analysis.training.prepare import Order, Outcome, prepare
+from duchenne.analysis.training.datasets.base import Picture, dataset_entry
+from duchenne.analysis.training.prepare import Order, Outcome, chosen, prepare
 from duchenne.analysis.training.prepared import read_faces
 from duchenne.analysis.training.prepared_writer import GrowingArray, PreparedWriter
 from duchenne.cli import app
@@ -147,6 +147,17 @@ def test_only_and_limit(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DuchenneError, match=r"no picture of .* is left"):
         run(data, tmp_path / "b", only="P3")
     assert run(data, tmp_path / "c", limit=1, alignment="A4")[0] == Outcome(1, 0, 0)
+
+
+def test_seven_classes_leave_contempt_out() -> None:
+    labels: list[dict[str, float]] = [
+        {"expression": 7},
+        {"expression": 6, "valence": 0},
+        {"AU01": 1},
+    ]
+    found = [Picture(Path(str(i)), row, "A") for i, row in enumerate(labels)]
+    assert len(chosen(found, Order("A2", 64))) == 3
+    assert [p.path.name for p in chosen(found, Order("A2", 64, classes=7))] == ["1", "2"]
 
 
 def test_nothing_but_walls(tmp_path: Path) -> None:

@@ -77,6 +77,34 @@ def test_train_then_evaluate(faces: Faces, tmp_path: Path) -> None:
     assert "192 pictures of 8 subjects" in told
 
 
+def test_damaged_labels_are_told(faces: Faces, tmp_path: Path) -> None:
+    (tmp_path / "cnn.yaml").write_text(SETTINGS)
+    where = (
+        "train",
+        tmp_path / "cnn.yaml",
+        "--data",
+        tmp_path / "faces",
+        "--out",
+        tmp_path / "run",
+    )
+    write_faces(tmp_path / "faces", replace(faces, truth=np.full_like(faces.truth, np.nan)))
+    with pytest.raises(DuchenneError, match="no picture has a label AU01, AU12"):
+        run(*where)
+    table = tmp_path / "faces" / "labels.tsv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:-1], "S07\t\tmuch\t1"]) + "\n")
+    with pytest.raises(DuchenneError, match=r"AU01 is 'much' in row 193, which is no number"):
+        run(*where)
+
+
+def test_the_paper_protocol_keeps_nobody_aside(faces: Faces) -> None:
+    how = TrainSettings(model="cnn_baseline", labels=("AU01",), paper_protocol=True)
+    split = split_of(how, faces.subjects)
+    assert (len(split.train), split.validation, len(split.test)) == (6, (), 2)
+    with pytest.raises(DuchenneError, match="keeps nobody aside"):
+        split_of(how.model_copy(update={"validation_subjects": ("S00",)}), faces.subjects)
+
+
 def test_published_parts_are_chosen_in_the_settings(faces: Faces) -> None:
     names = np.array([f"SN{int(name[1:]) + 1:03d}" for name in faces.subject])
     how = TrainSettings(model="cnn_baseline", labels=("AU01",), folds="disfa", fold=0)
@@ -85,3 +113,9 @@ def test_published_parts_are_chosen_in_the_settings(faces: Faces) -> None:
     assert set(split.train + split.validation) == {f"SN{i:03d}" for i in range(3, 9)}
     with pytest.raises(DuchenneError, match="nobody of the published parts"):
         split_of(how, faces.subjects)
+    alone = how.model_copy(update={"folds": "subjects"})
+    each = [split_of(alone.model_copy(update={"fold": i}), faces.subjects) for i in range(8)]
+    assert [part.test for part in each] == [(f"S{i:02d}",) for i in range(8)]
+    assert all(len(part.train) == 6 and len(part.validation) == 1 for part in each)
+    with pytest.raises(DuchenneError, match="there are parts 0 to 7, not 8"):
+        split_of(alone.model_copy(update={"fold": 8}), faces.subjects)

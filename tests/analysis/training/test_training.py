@@ -11,13 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from duchenne.analysis.models.jaa_net import JaaNet, JaaNetV2
 from duchenne.analysis.training.augment import mirrored_labels, plain_batch, varied_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_about, read_checkpoint
 from duchenne.analysis.training.loop import BEST, LAST, LOG, train
-from duchenne.analysis.training.optimizing import learning_rate
+from duchenne.analysis.training.optimizing import (
+    learning_rate,
+    learnt_groups,
+    new_optimizer,
+    set_rate,
+)
 from duchenne.analysis.training.predicting import predictions
 from duchenne.analysis.training.prepared import Faces
 from duchenne.analysis.training.settings import Augmentation, TrainSettings, read_settings
+from duchenne.analysis.training.shown import Shown
 from duchenne.analysis.training.splits import Split, split_subjects
 from duchenne.analysis.training.systems import action_points
 from duchenne.analysis.training.tasks import Task
@@ -181,6 +188,61 @@ def test_a_loss_that_is_not_finite_ends_the_training(faces: Faces, tmp_path: Pat
     assert all(torch.isfinite(v).all() for k, v in tensors.items() if k.startswith("net."))
 
 
+def test_a_gradient_that_is_not_finite_ends_it_before_the_weights_are_lost(
+    faces: Faces, tmp_path: Path
+) -> None:
+    how = settings(epochs=1, clip_norm=0)
+    task = new_task(how, faces)
+    task._plain = lambda answer, _: {"total": (answer.values - answer.values).sum().sqrt()}  # type: ignore[method-assign]
+    with pytest.raises(
+        DuchenneError, match=r"the gradient is not finite .*no weights were kept yet"
+    ):
+        train(how, task, faces, SPLIT, tmp_path)
+    assert all(torch.isfinite(p).all() for p in task.parameters())
+
+
+def test_without_validation_the_last_weights_are_kept_and_the_test_part_is_not_seen(
+    faces: Faces, tmp_path: Path
+) -> None:
+    nobody = Split(SPLIT.train, (), SPLIT.test)
+    how = settings(epochs=1, patience=1)
+    place = train(how, new_task(how, faces), faces, nobody, tmp_path / "honest")
+    assert (place.best_epoch, "pcc" in place.history[0]) == (-1, False)
+    assert read_about(tmp_path / "honest" / BEST)["validation"] == {}
+    how = settings(epochs=1, paper_protocol=True)
+    place = train(how, new_task(how, faces), faces, nobody, tmp_path / "paper")
+    assert "pcc" in place.history[0]
+
+
+def test_short_memory_is_told(faces: Faces, tmp_path: Path) -> None:
+    task = new_task(settings(), faces)
+
+    def hungry(*_: Any) -> dict[str, torch.Tensor]:
+        return {"total": torch.empty(1 << 60)}  # more than any machine has
+
+    task._plain = hungry  # type: ignore[method-assign]
+    with pytest.raises(DuchenneError, match=r"memory of cpu is short .*raise `accumulate`"):
+        train(settings(), task, faces, SPLIT, tmp_path)
+
+
+def test_parts_learn_at_their_own_rate() -> None:
+    net = torch.nn.Module()
+    net.refine, net.rest = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    step = new_optimizer(settings(optimizer="sgd"), learnt_groups(net, {"refine.": 2.0}))
+    set_rate(step, 0.1)
+    assert [group["lr"] for group in step.param_groups] == [0.2, 0.1]
+    assert JaaNet.rates == {"refine.": 2.0}
+    assert JaaNetV2.rates == {}
+
+
+def test_rates_are_those_of_the_training_part(faces: Faces) -> None:
+    truth = np.full_like(faces.truth, 5.0)
+    truth[:10] = [1.0, 4.0]
+    labelled = Faces(faces.images, truth, LABELS, faces.subject, None, {})
+    task = Task(settings(), labelled, rows=np.arange(10))
+    torch.testing.assert_close(task._weights(), torch.tensor([1.6, 0.4]))
+
+
 def test_other_settings_do_not_go_on(faces: Faces, tmp_path: Path) -> None:
     how = settings(epochs=1)
     train(how, new_task(how, faces), faces, SPLIT, tmp_path)
@@ -222,9 +284,9 @@ def test_weights_of_another_shape_are_told(faces: Faces, tmp_path: Path) -> None
     ]
 
 
-@pytest.mark.parametrize("model", ["jaa_net", "me_graphau", "heatmap_hourglass"])
-def test_every_kind_of_system_takes_a_step(model: str, faces: Faces) -> None:
-    how = settings(model=model, input_px=None if model == "jaa_net" else 64)
+@pytest.mark.parametrize("model", ["me_graphau", "heatmap_hourglass"])
+def test_systems_take_a_step_of_varied_pictures(model: str, faces: Faces) -> None:
+    how = settings(model=model, input_px=64)
     task = new_task(how, faces).train()
     batch = varied_batch(
         faces, np.arange(3), task.px, task.entry.preprocessing, how.augmentation, seed=0, epoch=0
@@ -288,6 +350,34 @@ def test_a_mirror_changes_sides(faces: Faces) -> None:
     torch.testing.assert_close(
         batch.landmarks[flipped][:, 45, 0], 32 - plain.landmarks[flipped][:, 36, 0]
     )
+
+
+def test_a_window_is_anywhere_in_training_and_in_the_middle_elsewhere(faces: Faces) -> None:
+    how = settings(window=0.75, input_px=24, augmentation={"flip": False, "brightness": 0, "contrast": 0,
+                                                           "colour": 0, "noise": 0})  # fmt: skip
+    task, rows = new_task(how, faces), np.arange(12)
+    plain = task.shown_plain(faces, rows, "RGB, 0 to 1")
+    whole = plain_batch(faces, rows, 32, "RGB, 0 to 1")
+    torch.testing.assert_close(plain.images, whole.images[:, :, 4:28, 4:28])
+    assert plain.landmarks is not None
+    assert whole.landmarks is not None
+    torch.testing.assert_close(plain.landmarks, whole.landmarks - 4)
+    batch = Shown.to(task.entry, how, faces).varied(rows[:, None], epoch=0)
+    seen = batch.images * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    seen = seen + torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    assert batch.landmarks is not None
+    places = set()
+    for i in range(12):
+        left, top = (whole.landmarks[i, 0] - batch.landmarks[i, 0]).round().int().tolist()
+        places.add((left, top))
+        cut = whole.images[i, :, top : top + 24, left : left + 24]
+        torch.testing.assert_close(seen[i], cut, atol=1e-5, rtol=0)
+    assert len(places) > 6
+    classes = Faces(
+        faces.images, faces.truth[:, :1].round(), ("expression",), faces.subject, None, {}
+    )
+    with pytest.raises(DuchenneError, match="`window` is for systems of Action Units"):
+        new_task(settings(**WITHOUT_BATCH_STATISTICS, window=0.9), classes)
 
 
 def test_points_of_actions_follow_the_landmarks() -> None:

@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
+from duchenne.analysis.training.datasets.affectnet import is_consistent
 from duchenne.analysis.training.datasets.base import EXPRESSIONS, expression
 from duchenne.recorder import sources
 from duchenne.stimuli.errors import DuchenneError
@@ -87,7 +91,7 @@ def test_affectnet_tables(lay: Any, read: Any) -> None:
         {"valence": 0.1, "arousal": 0.1},
     ]
     assert found[0].box == (10, 20, 100, 120)
-    assert found[0].condition == "training"
+    assert [p.condition for p in found] == ["training consistent", "training"]
     assert notes == ["training.csv: 1 pictures are missing"]
     lay({"training.csv": head + "1/a.jpg,1,1,1,1,1,11,0,0\n"})
     with pytest.raises(DuchenneError, match="expression is 11, and may be 0 to 10"):
@@ -116,6 +120,66 @@ def test_affectnet_folders(lay: Any, read: Any) -> None:
     np.save(notes_folder / "3_val.npy", np.zeros(3))
     with pytest.raises(DuchenneError, match=r"3_val.npy is missing or holds no single number"):
         read("affectnet", source)
+
+
+def test_affectnet_without_headings_and_where_labels_agree(lay: Any, read: Any) -> None:
+    rows = [
+        (1, 0.5, 0.3),
+        (1, -0.5, 0.3),
+        (0, 0.1, 0.1),
+        (0, 0.3, 0),
+        (6, -0.6, 0.5),
+        (6, -0.6, -0.5),
+        (3, 0.1, 0.6),
+    ]
+    table = "".join(f"9/{i}.jpg,1,2,3,4,1;2,{c},{v},{a}\n" for i, (c, v, a) in enumerate(rows))
+    files = {f"Manually_Annotated_Images/9/{i}.jpg": "" for i in range(len(rows))}
+    found, _ = read("affectnet-csv", lay(files | {"validation.csv": table}))
+    assert len(found) == len(rows)
+    agree = [p.condition == "validation consistent" for p in found]
+    assert agree == [True, False, True, False, True, False, True]
+    assert not is_consistent({"valence": 0.5, "arousal": 0.5})
+
+
+def picture_bytes(grey: int) -> bytes:
+    _, encoded = cv2.imencode(".png", np.full((4, 4, 3), grey, np.uint8))
+    return bytes(encoded)
+
+
+def test_affectnet_hq(lay: Any, read: Any) -> None:
+    names = ("train/happy/b.jpg", "train/7/a.png", "train/maybe/c.jpg", "d.jpg")
+    source = lay(dict.fromkeys(names, ""))
+    found, notes = read("affectnet-hq", source)
+    assert [(p.condition, named(p), p.subject) for p in found] == [
+        ("train", "contempt", "train/7/a.png"),
+        ("train", "happiness", "train/happy/b.jpg"),
+    ]
+    assert notes[0] == "'data' is no class of ours: 1 pictures are left out"
+    assert len(notes) == 2
+    table = pa.table(
+        {
+            "image": [{"bytes": picture_bytes(v), "path": "x"} for v in (10, 20, 30)],
+            "label": [1, 0, 2],
+        }
+    )
+    listed = {"info": {"features": {"label": {"names": ["anger", "happy", "unsure"]}}}}
+    path = source / "validation-00000-of-00001.parquet"
+    pq.write_table(
+        table.replace_schema_metadata({"huggingface": json.dumps(listed)}), path, row_group_size=1
+    )
+    found, notes = read("affectnet-hq", source)
+    assert [(p.condition, named(p)) for p in found] == [
+        ("validation", "happiness"),
+        ("validation", "anger"),
+    ]
+    assert [int(p.load()[0, 0, 0]) for p in found] == [10, 20]
+    assert notes == [f"{path.name}: 1 pictures have no class of ours"]
+    pq.write_table(table, path)
+    with pytest.raises(DuchenneError, match="label is 1, and the file does not say which class"):
+        read("affectnet-hq", source)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(DuchenneError, match="no readable column label"):
+        read("affectnet-hq", source)
 
 
 def test_aff_wild2(lay: Any, read: Any) -> None:
@@ -224,13 +288,17 @@ def test_omg_emotion(lay: Any, read: Any) -> None:
         "link,start,end,video,utterance,arousal,valence,EmotionMaxVote\n"
         "x,0,1,abc,utterance_1.mp4,0.25,-0.5,5\nx,1,2,abc,utterance_2.mp4,0.5,0,4\n"
     )
-    source = lay({"omg_TrainVideos.csv": table})
+    hidden = "link,start,end,video,utterance\nx,0,1,abc,utterance_3.mp4\n"
+    source = lay({"omg_TrainVideos.csv": table, "omg_TestVideos_WithoutLabels.csv": hidden})
     film_at(source / "TrainVideos" / "abc" / "utterance_1.mp4")
     found, notes = read("omg-emotion", source)
     assert len(found) > 100
     assert dict(found[7].labels) == {"valence": -0.5, "arousal": -0.5, "expression": 2}
     assert (found[7].subject, found[7].frame) == ("abc", 7)
-    assert notes == ["omg_TrainVideos.csv: 1 utterances have no film"]
+    assert notes == [
+        "omg_TestVideos_WithoutLabels.csv has no labels",
+        "omg_TrainVideos.csv: 1 utterances have no film",
+    ]
 
 
 def test_raf_db(lay: Any, read: Any) -> None:
