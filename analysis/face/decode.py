@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from duchenne.recorder.upright import upright
 from duchenne.recorder.video_packets import make_decoder
 from duchenne.stimuli.errors import DuchenneError
 
@@ -138,20 +137,7 @@ class _Pictures:
             scale = self._max_side_px / longest
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
         rgb = self._converter.reformat(frame, width, height, "rgb24")
-        picture = rgb.to_ndarray()
-        quarter_turns = round(frame.rotation / 90)
-        if _is_mirrored(frame):
-            picture, quarter_turns = picture[:, ::-1], quarter_turns + 2
-        return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
-
-
-def _is_mirrored(frame: VideoFrame) -> bool:
-    """Return whether a film is to be shown as in a mirror, as those of some front cameras are."""
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return False
-    a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4")[:5].astype(np.float64)
-    return bool(a * d < b * c)
+        return upright(rgb.to_ndarray(), frame)
 
 
 def frame_count(path: Path | str) -> int | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from duchenne.recorder.sources.camera_grabber import decode_bgr
+from duchenne.recorder.upright import is_upright, upright
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     import numpy.typing as npt
 
     from duchenne.recorder.sources.camera_encode import Picture
@@ -88,7 +88,7 @@ class Film:
         except (av.FFmpegError, IndexError, StopIteration) as error:
             raise _unreadable(path, error) from None
         width, height = reversed(size) if turned else size
-        is_jpeg = whole and not frame.rotation
+        is_jpeg = whole and is_upright(frame)
         return cls(path, width, height, float(rate or FALLBACK_RATE_HZ), is_jpeg)
 
     def frames(self) -> Iterator[FilmFrame]:
@@ -145,10 +145,7 @@ class DecodedPicture:
 
     def bgr(self) -> npt.NDArray[np.uint8]:
         """Return its pixels."""
-        picture = self.frame.to_ndarray(format="bgr24")
-        if self.frame.rotation:
-            picture = np.rot90(picture, round(self.frame.rotation / 90))
-        return np.ascontiguousarray(picture, np.uint8)
+        return upright(self.frame.to_ndarray(format="bgr24"), self.frame)
 
 
 def _unreadable(path: Path, error: Exception, where: str = "") -> DuchenneError:

@@ -63,7 +63,10 @@ def tables(out: Path, frame_hz: float) -> str:
         if "ensemble" in found:
             parts += ["The students together, beside the first of them:"]
             parts += [_affect(found["ensemble"])]
-        heads = _heads([*found["affect"]["systems"], *found.get("ensemble", {}).get("systems", [])])
+        alone = found["affect"]["systems"]
+        known = {system["name"] for system in alone}
+        more = found.get("ensemble", {}).get("systems", [])
+        heads = _heads([*alone, *(s for s in more if s["name"] not in known)])
         if heads:
             parts += ["### The other heads", heads]
         parts += _landmarks(found["affect"]["systems"])

@@ -17,6 +17,7 @@ from duchenne.analysis.face.decode import jpeg_frames, video_frames
 from duchenne.analysis.face.landmarks import FaceTracker
 from duchenne.analysis.face.model import MODEL_VARIABLE, face_model_path
 from duchenne.analysis.face.process import analyse_face
+from duchenne.recorder.sources.film import Film
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 
@@ -150,6 +151,8 @@ def test_a_mirrored_film_is_shown_as_a_player_shows_it(write_video, still, matri
     shown = next(video_frames(path))[2]
     assert shown.shape == picture.shape
     assert np.abs(shown.astype(float) - picture).mean() < 12
+    as_camera = next(Film.open(path).frames()).picture.bgr()
+    assert np.abs(as_camera[..., ::-1].astype(float) - picture).mean() < 12
 
 
 def test_variable_frame_times_are_kept(write_video):
