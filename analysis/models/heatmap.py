@@ -8,7 +8,7 @@ in our own code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -100,6 +100,8 @@ class HeatmapDeconv(nn.Module):
 
     widths = (256, 256, 256)
     has_correspondence = False
+    rates: ClassVar[dict[str, float]] = {"to_maps.": PEAK}
+    """Times the learning rate: maps reach 5 x 255, far beyond what steps of an adaptive rate can follow."""
 
     def __init__(self, n_outputs: int = 5) -> None:
         super().__init__()

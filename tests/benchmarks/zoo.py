@@ -6,7 +6,8 @@
 
 Settings are written to ``OUT/NAME.yaml``, weights to ``OUT/NAME``; what is there already is not trained
 again, and a training that was broken off goes on. ``--size cpu`` is what two processor cores do in about
-five hours: few people, small pictures, few epochs, all from scratch. ``--size gpu`` follows the papers.
+four hours: few people, small pictures, few epochs, no weights of ImageNet (systems that begin with a
+ResNet-50 take that of the heat maps). ``--size gpu`` follows the papers.
 ``--what ablation`` repeats the comparison of LibreFace: few people with labels, many without.
 ``--what student`` trains the student that is shipped (``--more`` names further sets of people with labels).
 """
@@ -61,25 +62,44 @@ class Plan:
 
 STAGE_1, STAGE_2 = ({"model_settings": {"stage": stage}} for stage in (1, 2))
 SGD = {"optimizer": "sgd", "momentum": 0.9}
+HEAT, JOINT = {"learning_rate": 5e-4}, SGD | {"learning_rate": 0.01, "batch_size": 16}
+
+
+def from_run(name: str) -> dict[str, str]:
+    """Return the setting that begins with the weights of another training, as far as they fit."""
+    return {"initial": f"{{runs}}/{name}/best.safetensors"}
+
+
 SYSTEMS = {
     "cpu": (
         Plan("cnn", "cnn_baseline", 112, 30),
         Plan("resnet18", "resnet18_student", 112, 20),
-        Plan("heatmap_hourglass", "heatmap_hourglass", 128, 10, {"learning_rate": 5e-4}),
-        Plan("heatmap_deconv", "heatmap_deconv", 128, 10, {"learning_rate": 5e-4}),
-        Plan("heatmap_scc", "heatmap_scc", 256, 2, {"learning_rate": 5e-4, "batch_size": 16}),
-        Plan("me_graphau_stage1", "me_graphau", 128, 10, STAGE_1 | {"learning_rate": 1e-4}),
+        Plan("heatmap_hourglass", "heatmap_hourglass", 128, 8, HEAT),
+        Plan("heatmap_deconv", "heatmap_deconv", 128, 6, HEAT),
+        Plan(
+            "heatmap_scc",
+            "heatmap_scc",
+            256,
+            2,
+            HEAT | {"batch_size": 16} | from_run("heatmap_deconv"),
+        ),
+        Plan(
+            "me_graphau_stage1",
+            "me_graphau",
+            128,
+            8,
+            STAGE_1 | {"learning_rate": 1e-4} | from_run("heatmap_deconv"),
+        ),
         Plan(
             "me_graphau_stage2",
             "me_graphau",
             128,
-            6,
-            STAGE_2
-            | {"learning_rate": 5e-5, "initial": "{runs}/me_graphau_stage1/best.safetensors"},
+            4,
+            STAGE_2 | {"learning_rate": 5e-5} | from_run("me_graphau_stage1"),
         ),
-        Plan("jaa_net", "jaa_net", 176, 4, SGD | {"learning_rate": 0.01, "batch_size": 16}),
-        Plan("jaa_net_v2", "jaa_net_v2", 176, 4, SGD | {"learning_rate": 0.01, "batch_size": 16}),
-        Plan("eac_net", "eac_net", 224, 3, SGD | {"learning_rate": 2e-3, "batch_size": 16}),
+        Plan("jaa_net", "jaa_net", 176, 4, JOINT),
+        Plan("jaa_net_v2", "jaa_net_v2", 176, 2, JOINT | from_run("jaa_net")),
+        Plan("eac_net", "eac_net", 224, 3, {"learning_rate": 1e-4, "batch_size": 16}),
     ),
     "gpu": (
         Plan("cnn", "cnn_baseline", 112, 30),
@@ -93,8 +113,7 @@ SYSTEMS = {
             "me_graphau",
             224,
             10,
-            STAGE_2
-            | {"learning_rate": 1e-5, "initial": "{runs}/me_graphau_stage1/best.safetensors"},
+            STAGE_2 | {"learning_rate": 1e-5} | from_run("me_graphau_stage1"),
         ),
         Plan("jaa_net", "jaa_net", 176, 12, SGD | {"learning_rate": 0.01, "batch_size": 16}),
         Plan("jaa_net_v2", "jaa_net_v2", 176, 12, SGD | {"learning_rate": 0.01, "batch_size": 16}),

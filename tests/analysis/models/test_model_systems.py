@@ -18,6 +18,7 @@ from duchenne.analysis.models.registry import (
     n_parameters,
 )
 from duchenne.analysis.training.checkpoint import load_initial
+from duchenne.analysis.training.optimizing import learnt_groups, set_rate
 from duchenne.analysis.training.prepared import Faces
 from duchenne.analysis.training.settings import TrainSettings
 from duchenne.analysis.training.shown import Shown
@@ -272,6 +273,7 @@ BY_HEART = [
     ),
     ("me_graphau", {"input_px": 32, "model_settings": {"stage": 1}}, 3e-3, 9),
     ("heatmap_hourglass", {"input_px": 64}, 3e-3, 8),
+    ("heatmap_deconv", {"input_px": 32}, 5e-4, 14),
     ("jaa_net", {}, 2e-3, 4),
 ]
 
@@ -283,7 +285,8 @@ def test_a_small_batch_is_learnt_by_heart(
     task, faces = small_task(model, **changes)
     batch = Shown.to(task.entry, task.settings, faces).plain(np.arange(2)[:, None])
     task.train()
-    step = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], rate)
+    step = torch.optim.AdamW(learnt_groups(task.net, getattr(task.net, "rates", {})), rate)
+    set_rate(step, rate)
     losses = []
     for _ in range(steps):
         loss = task(batch)["total"]
