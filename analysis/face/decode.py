@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from duchenne.recorder.upright import upright
 from duchenne.recorder.video_packets import make_decoder
 from duchenne.stimuli.errors import DuchenneError
@@ -137,7 +139,7 @@ class _Pictures:
             scale = self._max_side_px / longest
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
         rgb = self._converter.reformat(frame, width, height, "rgb24")
-        return upright(rgb.to_ndarray(), frame)
+        return upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
 
 
 def frame_count(path: Path | str) -> int | None:
