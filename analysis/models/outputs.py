@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,10 +27,9 @@ def learnable(learns: str) -> Learns:
     ValueError
         When it cannot.
     """
-    for kind in get_args(Learns):
-        if learns == kind:
-            return kind  # type: ignore[no-any-return]  # one of the three
-    raise ValueError(f"learns may be {', '.join(get_args(Learns))}, not {learns}")
+    if learns not in get_args(Learns):
+        raise ValueError(f"learns may be {', '.join(get_args(Learns))}, not {learns}")
+    return cast("Learns", learns)
 
 
 @dataclass

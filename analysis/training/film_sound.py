@@ -13,11 +13,14 @@ from duchenne.analysis.training.datasets.files import is_film
 from duchenne.analysis.training.prepare import source_of
 from duchenne.analysis.training.prepared import ABOUT, read_faces
 from duchenne.analysis.training.sound import N_BANDS, add_sound
+from duchenne.protocols.displays.frame_times import frame_times
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from duchenne.analysis.training.datasets.base import Picture, Tell
 
@@ -44,7 +47,7 @@ def hear_films(
     source : Path
         Folder of the data set that it was prepared from, with the films.
     tell : callable
-        Is told in a sentence which films have no sound.
+        Is told in a sentence which films have no sound, or cannot be read.
     progress : callable, optional
         Is given the number of films that are done, and of all.
 
@@ -73,11 +76,10 @@ def hear_films(
             of_film.setdefault(film, []).append((row, picture))
     found = np.full((len(faces), N_BANDS), np.nan, np.float32)
     for n, (film, shown) in enumerate(of_film.items(), start=1):
-        heard = film_sound(film)
-        if heard is None:
-            tell(f"{film.name} has no sound")
-        else:
-            found[[row for row, _ in shown]] = heard.features(_times(film, [p for _, p in shown]))
+        try:
+            found[[row for row, _ in shown]] = _features(film, [picture for _, picture in shown])
+        except DuchenneError as error:
+            tell(str(error))
         if progress is not None:
             progress(n, len(of_film))
     n_heard = int(np.isfinite(found).all(axis=1).sum())
@@ -98,29 +100,20 @@ def _film_of(picture: Picture, films: dict[str, Path]) -> Path | None:
     return films.get(name)
 
 
-def _times(film: Path, shown: list[Picture]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _features(film: Path, shown: list[Picture]) -> NDArray[np.float32]:
+    heard = film_sound(film)
+    if heard is None:
+        raise DuchenneError(f"{film.name} has no sound")
+    return heard.features(_times(film, shown))
+
+
+def _times(film: Path, shown: list[Picture]) -> NDArray[np.float64]:
     """Return when the pictures are seen, in seconds from the first frame; NaN where not known."""
-    frames = frame_times(film)
+    frames_s = frame_times(film).pts_s
     found = np.full(len(shown), np.nan)
     for i, picture in enumerate(shown):
         if picture.time_s is not None:
             found[i] = picture.time_s
-        elif picture.frame is not None and picture.frame < len(frames):
-            found[i] = frames[picture.frame]
+        elif picture.frame is not None and picture.frame < len(frames_s):
+            found[i] = frames_s[picture.frame] - frames_s[0]
     return found
-
-
-def frame_times(film: Path) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the times of a film's frames, from 0, without decoding them."""
-    import av  # noqa: PLC0415 (heavy)
-
-    times: list[float] = []
-    try:
-        with av.open(str(film)) as container:
-            stream = container.streams.video[0]
-            base = float(stream.time_base or 0)
-            times = [p.pts * base for p in container.demux(stream) if p.pts is not None]
-    except (av.error.FFmpegError, IndexError):
-        pass  # damaged from here on: the frames before it count
-    at = np.sort(np.array(times, np.float64))
-    return at - at[0] if len(at) else at

@@ -26,11 +26,11 @@ from duchenne.analysis.affect.hearing import (
     film_sound,
     session_sound,
 )
-from duchenne.analysis.training.film_sound import frame_times
 from duchenne.analysis.training.prepared import Faces, read_faces, write_faces
 from duchenne.analysis.training.sound import N_BANDS, hertz, mel
 from duchenne.analysis.training.together import read_together
 from duchenne.cli import app
+from duchenne.protocols.displays.frame_times import frame_times
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.streams import StreamInfo
 from duchenne.stimuli.errors import DuchenneError
@@ -67,7 +67,7 @@ def test_a_film_is_heard(film: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(silence, (np.log(1e-10) - MIDDLE) / SPREAD, rtol=1e-5)
     (tmp_path / "none.mp4").write_bytes(b"no film")
     assert film_sound(tmp_path / "none.mp4") is None
-    at = frame_times(film)
+    at = frame_times(film).pts_s
     np.testing.assert_allclose(at, np.arange(FILM_FRAMES) / FILM_RATE_HZ, atol=1e-4)
 
 
