@@ -64,7 +64,7 @@ class QualityLimits:
     pitch_deg: tuple[float, float] = (25.0, 45.0)
     inside: tuple[float, float] = (0.85, 1.0)
     brightness: tuple[float, float] = (6.0, 16.0)
-    clipped: tuple[float, float] = (0.2, 0.95)
+    clipped: tuple[float, float] = (0.05, 0.35)
     sharpness: tuple[float, float] = (0.012, 0.05)
     covered: tuple[float, float] = (0.02, 0.07)
     trembling: tuple[float, float] = (0.008, 0.03)

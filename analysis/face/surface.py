@@ -73,10 +73,7 @@ class Surface:
 
         matrix = crop_matrix(landmarks)
         crop = _grey_crop(image, matrix)
-        outline = landmarks[list(OUTLINE), :2] @ matrix[:, :2].T + matrix[:, 2]
-        small = cv2.resize(crop, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-        inside = np.zeros((INPUT_PX, INPUT_PX), np.uint8)
-        cv2.fillPoly(inside, [np.round(outline * (INPUT_PX / crop.shape[0])).astype(np.int32)], 255)
+        small, inside = face_in_crop(crop, landmarks)
         skin = small[inside > 0]
         if not len(skin):
             return _NOTHING
@@ -88,7 +85,7 @@ class Surface:
         return np.array(
             [
                 float(np.median(skin)),
-                float(((skin < _BLACK) | (skin > _WHITE)).mean()),
+                clipped_share(skin),
                 float((light - near).std()) / (float(light.std()) + 1.0),
                 0.0,
             ]
@@ -109,6 +106,36 @@ class Surface:
                 measures[i] = _NOTHING
         self._crops, self._masks, self._passed = [], [], self._every
         return measures
+
+
+def face_in_crop(crop: Image, landmarks: FloatArray) -> tuple[Image, Image]:
+    """Return a face's crop made small, and where in it the face is.
+
+    Parameters
+    ----------
+    crop : (160, 160) uint8
+        Grey, as :func:`~duchenne.analysis.face.geometry.align.grey_crop` cuts it.
+    landmarks : (478, 3) float64
+        In pixels of the picture.
+
+    Returns
+    -------
+    small, inside : (80, 80) uint8
+        ``inside`` is 255 within the face's outline, else 0.
+    """
+    import cv2  # noqa: PLC0415  (heavy; loaded when the first face is measured)
+
+    matrix = crop_matrix(landmarks)
+    outline = landmarks[list(OUTLINE), :2] @ matrix[:, :2].T + matrix[:, 2]
+    small = cv2.resize(crop, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
+    inside = np.zeros((INPUT_PX, INPUT_PX), np.uint8)
+    cv2.fillPoly(inside, [np.round(outline * (INPUT_PX / crop.shape[0])).astype(np.int32)], 255)
+    return np.asarray(small, np.uint8), inside
+
+
+def clipped_share(skin: Image) -> float:
+    """Return the share of pixels that are black or white."""
+    return float(((skin < _BLACK) | (skin > _WHITE)).mean())
 
 
 def _grey_crop(image: Image, matrix: FloatArray) -> Image:

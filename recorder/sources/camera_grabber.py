@@ -140,13 +140,14 @@ class FrameGrabber(Protocol):
         What the camera calls itself.
     mode : CameraMode
         What it was set to; it has been verified.
-    stamps : str
-        Where the time stamps come from, for the stream's description.
     """
 
     name: str
     mode: CameraMode
-    stamps: str
+
+    @property
+    def stamps(self) -> str:
+        """Where the time stamps come from, for the stream's description."""
 
     def grab(self, timeout_s: float) -> Grabbed | None:
         """Return the next picture; None where none came in time.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from duchenne.recorder.sources.v4l2_device import VideoDevice
 
 N_BUFFERS = 8
+GRABBED = "grabbed"
 MOST_ENTRIES = 256
 OLDEST_S, LATEST_S = 10.0, 0.02
 """A kernel stamp further back, or further in the future, than this is not believed."""
@@ -75,7 +77,7 @@ class V4l2Grabber:
         self._count = FrameCounter()
         self._memory: list[Buffer] = []
         self._streaming = False
-        self.stamps = "grabbed"
+        self._stamped: Counter[str] = Counter()
         try:
             self.name = _camera_name(self._device, path)
             self._modes = tuple(_modes_of(self._device))
@@ -96,6 +98,11 @@ class V4l2Grabber:
     def modes(self) -> tuple[CameraMode, ...]:
         """What the camera offers."""
         return self._modes
+
+    @property
+    def stamps(self) -> str:
+        """Where most of the frames' times so far come from; one odd frame does not decide."""
+        return self._stamped.most_common(1)[0][0] if self._stamped else GRABBED
 
     def grab(self, timeout_s: float) -> Grabbed | None:
         """Return the next picture; None where none came in time."""
@@ -201,13 +208,13 @@ class V4l2Grabber:
 
     def _stamp(self, flags: int, device_s: float, grabbed_s: float) -> float:
         """Return the kernel's stamp on the LSL clock where it can be believed, else now."""
-        self.stamps = "grabbed"
         if flags & v4l2.FLAG_TIMESTAMP_MASK == v4l2.FLAG_TIMESTAMP_MONOTONIC:
             time_s = self._to_lsl(device_s)
             if -LATEST_S <= grabbed_s - time_s <= OLDEST_S:
                 begin = flags & v4l2.FLAG_SOURCE_MASK == v4l2.FLAG_SOURCE_START_OF_EXPOSURE
-                self.stamps = f"kernel, {'start of exposure' if begin else 'end of frame'}"
+                self._stamped[f"kernel, {'start of exposure' if begin else 'end of frame'}"] += 1
                 return time_s
+        self._stamped[GRABBED] += 1
         return grabbed_s
 
 

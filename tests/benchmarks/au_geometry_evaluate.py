@@ -102,7 +102,7 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
             values = one.measured(mode)[:, :n_quiet]
             for kind, what in ((6, "gaze 15°"), (7, "head 15°"), (8, "light")):
                 some = values[held.kind == kind]
-                worst = int(np.argmax(np.percentile(some, 95, axis=0)))
+                worst = int(np.argmax(np.nanpercentile(some, 95, axis=0)))
                 quiet[f"{name}, {what}, {mode}"] = {
                     "n": len(some),
                     "share_of_values_above_0.3": round(float((some > MOVED).mean()), 4),
@@ -111,8 +111,8 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
                 rows.append(
                     [
                         f"{what}, {mode}", name, float((some > MOVED).mean()),
-                        float((some > MOVED).any(axis=1).mean()), float(some.mean(axis=0).max()),
-                        f"{REPORTED[worst]} ({np.percentile(some[:, worst], 95):.2f})",
+                        float((some > MOVED).any(axis=1).mean()), float(np.nanmean(some, axis=0).max()),
+                        f"{REPORTED[worst]} ({np.nanpercentile(some[:, worst], 95):.2f})",
                     ]
                 )  # fmt: skip
     values = held.measured(MODES[0])[:, :n_quiet]
@@ -122,9 +122,10 @@ def sweeps(held: Held, plain: Held) -> tuple[str, str, dict[str, Any]]:
         some = values[single & (held.truth[:, j] >= 3.9)]
         if len(some):
             matrix[au] = {
-                b: round(float(v), 2) for b, v in zip(REPORTED, some.mean(axis=0), strict=False)
+                b: round(float(v), 2)
+                for b, v in zip(REPORTED, np.nanmean(some, axis=0), strict=False)
             }
-            talk.append([au, *(float(v) for v in some.mean(axis=0))])
+            talk.append([au, *(float(v) for v in np.nanmean(some, axis=0))])
     head = [
         "",
         "backend",

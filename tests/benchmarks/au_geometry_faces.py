@@ -17,6 +17,7 @@ from duchenne.analysis.face.geometry.measures import (
 )
 from duchenne.analysis.face.geometry.texture import contrast, points_in_crop
 from duchenne.analysis.face.landmarks import FaceTracker, pose_from_rotation
+from duchenne.analysis.face.surface import clipped_share, face_in_crop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,8 @@ class Faces:
         Intensities in the order of ``OUTPUTS``.
     person, kind : (n,) int64
     pose, gaze : (n, 3), (n, 2) float32
+    clipped : (n, v) float64
+        Share of the face that is black or white.
     """
 
     measures: np.ndarray
@@ -46,6 +49,7 @@ class Faces:
     kind: np.ndarray
     pose: np.ndarray
     gaze: np.ndarray
+    clipped: np.ndarray
 
 
 def as_frames(landmarks: np.ndarray, blendshapes: np.ndarray, rotation: np.ndarray) -> FaceFrames:
@@ -80,6 +84,7 @@ def measured(path: Path, cache: Path, reference: np.ndarray) -> dict[str, np.nda
     kept = cache / path.name
     with np.load(path) as shard:
         arrays = {name: shard[name] for name in ("au", "sided", "kind", "pose", "gaze")}
+        arrays["clipped"] = clipped(shard["crops"], shard["landmarks"])
         if kept.exists():
             with np.load(kept) as known:
                 return {**arrays, "measures": known["measures"]}
@@ -101,6 +106,19 @@ def measured(path: Path, cache: Path, reference: np.ndarray) -> dict[str, np.nda
     measures = np.stack(views, axis=1).astype(np.float32)
     np.savez(kept, measures=measures)
     return {**arrays, "measures": measures}
+
+
+def clipped(crops: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return the share of each face that is black or white: (n, v) float64."""
+    return np.array(
+        [
+            [
+                clipped_share(small[inside > 0])
+                for small, inside in map(face_in_crop, of_picture, points.astype(np.float64))
+            ]
+            for of_picture, points in zip(crops, landmarks, strict=True)
+        ]
+    )
 
 
 def load(
@@ -125,6 +143,7 @@ def load(
         kind=joined["kind"],
         pose=joined["pose"],
         gaze=joined["gaze"],
+        clipped=joined["clipped"],
     )
 
 
@@ -134,7 +153,7 @@ def joined(*some: Faces) -> Faces:
     return Faces(
         **{
             name: np.concatenate([getattr(faces, name) for faces in some])
-            for name in ("measures", "truth", "kind", "pose", "gaze")
+            for name in ("measures", "truth", "kind", "pose", "gaze", "clipped")
         },
         person=np.concatenate([f.person + n for f, n in zip(some, counts, strict=True)]),
     )
@@ -185,6 +204,7 @@ def with_mirrored(faces: Faces, reference: np.ndarray) -> Faces:
         kind=np.concatenate([faces.kind] * 2),
         pose=np.concatenate([faces.pose, faces.pose * [1, -1, -1]]),
         gaze=np.concatenate([faces.gaze, faces.gaze * [-1, 1]]),
+        clipped=np.concatenate([faces.clipped] * 2),
     )
 
 

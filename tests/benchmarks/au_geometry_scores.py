@@ -10,6 +10,7 @@ from au_geometry_faces import OUTPUTS, SIDED, UNITS, Faces, as_frames
 
 from duchenne.analysis.face.agreement import icc_3_1
 from duchenne.analysis.face.backends.blendshapes import BlendshapeBackend
+from duchenne.analysis.face.quality import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 DISFA = tuple(f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
 REPORTED = (*(f"AU{u:02d}" for u in UNITS if u not in (16, 22)), *SIDED)
+# Where the confidence passes 0.5.
+MOST_CLIPPED = sum(DEFAULT_LIMITS.clipped) / 2
 MODES = ("own neutral face", "habitual face", "typical face")
 
 
@@ -32,22 +35,31 @@ class Held:
     kind: np.ndarray
     pose: np.ndarray
     gaze: np.ndarray
+    clipped: np.ndarray
 
     def measured(self, mode: str, view: int = 0) -> np.ndarray:
-        """Return intensities in the order of ``REPORTED``, each person against the face of the mode."""
+        """Return intensities in the order of ``REPORTED``, each person against the face of the mode.
+
+        NaN in pictures so much over- or underexposed that they are not usable, which do not count for
+        the neutral face either.
+        """
         columns = [self.backend.au_names.index(au) for au in REPORTED]
         values = np.full((len(self.truth), len(REPORTED)), np.nan)
         typical = self.backend.typical_neutral
         for p in range(self.person.max() + 1):
             rows = np.flatnonzero(self.person == p)
             own = self.features[rows, view]
-            rest = self.kind[rows] == 0
+            fair = self.clipped[rows, view] <= MOST_CLIPPED
+            rest = fair & (self.kind[rows] == 0)
             neutral = {
                 "own neutral face": np.median(own[rest], axis=0),
-                "habitual face": np.where(self.backend.personal, np.median(own, axis=0), typical),
+                "habitual face": np.where(
+                    self.backend.personal, np.median(own[fair], axis=0), typical
+                ),
                 "typical face": typical,
             }[mode]
-            values[rows] = self.backend.intensities(own, neutral)[:, columns]
+            found = self.backend.intensities(own, neutral)[:, columns]
+            values[rows] = np.where(fair[:, None], found, np.nan)
         return values
 
 
@@ -57,8 +69,9 @@ def seen(backend: GeometryBackend, faces: Faces) -> Held:
     features = np.stack([backend.mapped(raw[:, j]) for j in range(raw.shape[1])], axis=1)
     columns = [OUTPUTS.index(au) for au in REPORTED]
     return Held(
-        backend, features, faces.truth[:, columns], faces.person, faces.kind, faces.pose, faces.gaze
-    )
+        backend, features, faces.truth[:, columns], faces.person, faces.kind, faces.pose, faces.gaze,
+        faces.clipped,
+    )  # fmt: skip
 
 
 def blendshape_held(like: Held, data: Path, split: str, *, first: int = 0, every: int = 1) -> Held:
@@ -79,14 +92,22 @@ def blendshape_held(like: Held, data: Path, split: str, *, first: int = 0, every
 
 
 def pcc(truth: np.ndarray, values: np.ndarray) -> float:
-    """Return Pearson's correlation; NaN for a constant."""
+    """Return Pearson's correlation of what was measured; NaN for a constant."""
+    known = np.isfinite(values)
+    truth, values = truth[known], values[known]
     if truth.std() == 0 or values.std() == 0:
         return float("nan")
     return float(np.corrcoef(truth, values)[0, 1])
 
 
 def scores(truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Return correlation, ICC and mean absolute errors where the unit is present and absent."""
+    """Return correlation, ICC and mean absolute errors where the unit is present and absent.
+
+    ``in_doubt``: share of the values where it is present that were not measured, the head turned.
+    """
+    known = np.isfinite(values)
+    in_doubt = float((~known)[truth >= 0.5].mean()) if (truth >= 0.5).any() else float("nan")
+    truth, values = truth[known], values[known]
     present = truth >= 0.5
     error = np.abs(values - truth)
     return {
@@ -94,6 +115,7 @@ def scores(truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
         "icc": icc_3_1(truth, values),
         "mae_present": float(error[present].mean()) if present.any() else float("nan"),
         "mae_absent": float(error[~present].mean()),
+        "in_doubt": in_doubt,
     }
 
 

@@ -80,7 +80,7 @@ SYSTEMS = {
             "heatmap_scc",
             "heatmap_scc",
             256,
-            2,
+            1,
             HEAT | {"batch_size": 16} | from_run("heatmap_deconv"),
         ),
         Plan(
@@ -97,9 +97,9 @@ SYSTEMS = {
             4,
             STAGE_2 | {"learning_rate": 5e-5} | from_run("me_graphau_stage1"),
         ),
-        Plan("jaa_net", "jaa_net", 176, 4, JOINT),
-        Plan("jaa_net_v2", "jaa_net_v2", 176, 2, JOINT | from_run("jaa_net")),
-        Plan("eac_net", "eac_net", 224, 3, {"learning_rate": 1e-4, "batch_size": 16}),
+        Plan("jaa_net", "jaa_net", 176, 3, JOINT),
+        Plan("jaa_net_v2", "jaa_net_v2", 176, 1, JOINT | from_run("jaa_net")),
+        Plan("eac_net", "eac_net", 224, 2, {"learning_rate": 1e-4, "batch_size": 16}),
     ),
     "gpu": (
         Plan("cnn", "cnn_baseline", 112, 30),

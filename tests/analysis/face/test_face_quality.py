@@ -47,6 +47,14 @@ def test_dark_and_blurred_faces_are_not(still):
     assert np.isnan(shares_by_reason(tracked([face * 0]))["brightness"]).all()
 
 
+def test_overexposed_faces_are_not_usable(still):
+    face = still("happiness", 90).astype(np.float64)
+    frames = tracked([np.clip(face * gain, 0, 255).astype(np.uint8) for gain in (1.0, 1.6, 3.0)])
+    assert (np.diff(frames.surface[:, 0]) > 0).all()
+    assert usable(frames, confidence(frames)).tolist() == [True, True, False]
+    assert reason(frames)[2] == "clipped"
+
+
 def fingers(image, points, colour, *, n=3, width=34):
     """Draw parallel fingers from below up to a point of the face."""
     drawn = image.copy()
