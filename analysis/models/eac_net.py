@@ -103,6 +103,7 @@ def attention_map(points: NDArray[np.float64], slope: float = SLOPE) -> NDArray[
     alignment="crop",
     preprocessing="BGR, 0 to 255 less 103.94, 116.78, 123.68; needs 68 landmarks for its attention",
     paper="Li et al. 2018, EAC-Net (IEEE TPAMI)",
+    sizes="one",
 )
 class EacNet(nn.Module):
     """Enhancing and cropping nets over one VGG-19.

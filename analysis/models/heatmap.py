@@ -131,6 +131,7 @@ class HeatmapDeconv(nn.Module):
     preprocessing=_PREPROCESSING,
     paper=_PAPER,
     default_n_outputs=len(UNITS),
+    sizes="one",
 )
 class HeatmapCorrespondence(HeatmapDeconv):
     """The same with a correspondence layer after each transposed convolution; input of 256 pixels only."""
@@ -201,6 +202,7 @@ class Hourglass(nn.Module):
     preprocessing="RGB, 0 to 1",
     paper="Sánchez-Lozano, Tzimiropoulos & Valstar 2018 (BMVC)",
     default_n_outputs=len(UNITS),
+    sizes=64,
 )
 class HeatmapHourglass(nn.Module):
     """One hourglass of four levels: a map of 64 x 64 for each Action Unit.

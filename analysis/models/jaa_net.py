@@ -256,6 +256,7 @@ _FACTS = {
     "input_px": INPUT_PX,
     "alignment": "A1",
     "preprocessing": "-1 to 1",
+    "sizes": "one",
 }
 
 

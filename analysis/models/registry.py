@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from duchenne.stimuli.errors import UsageError
+from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,8 @@ class ModelEntry:
         Outputs it is listed with.
     weights : str
         Under which terms published weights stand.
+    sizes : {"any", "one"} or int
+        Which sides of pictures it takes: any, `input_px` alone, or from so many pixels on.
     """
 
     name: str
@@ -75,6 +77,25 @@ class ModelEntry:
     paper: str
     default_n_outputs: int
     weights: str
+    sizes: Literal["any", "one"] | int = "any"
+
+    def check_size(self, px: int) -> None:
+        """Refuse pictures of a side that the system does not take.
+
+        Raises
+        ------
+        DuchenneError
+            Which sides it takes.
+        """
+        if self.sizes == "one" and px != self.input_px:
+            raise DuchenneError(
+                f"{self.name} sees pictures of {self.input_px} pixels and no others: leave "
+                "`input_px` out."
+            )
+        if isinstance(self.sizes, int) and px < self.sizes:
+            raise DuchenneError(
+                f"{self.name} sees pictures of {self.sizes} pixels or more, not {px}."
+            )
 
 
 _ENTRIES: dict[str, ModelEntry] = {}
@@ -90,6 +111,7 @@ def model(
     paper: str,
     default_n_outputs: int | None = None,
     weights: str = "none published that may be passed on",
+    sizes: Literal["any", "one"] | int = "any",
 ) -> Callable[[_BuilderT], _BuilderT]:
     """Register the class or function below as the system of this name; see `ModelEntry`."""
 
@@ -104,6 +126,7 @@ def model(
             paper=paper,
             default_n_outputs=default_n_outputs or N_OUTPUTS[task],
             weights=weights,
+            sizes=sizes,
         )
         return build
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 WITHOUT_JAW = (*range(17, 60), *range(61, 64), *range(65, 68))
 """The 49 of 68 landmarks that JAA-Net knows: no jaw, no inner corners of the mouth."""
 LARGEST_INTENSITY = 5.0
-ONE_SIZE = ("eac_net", "jaa_net", "jaa_net_v2", "heatmap_scc")
-"""Systems whose layers fit one size of picture."""
-LEAST_PX = {"heatmap_hourglass": 64}
 
 
 def unit_numbers(names: Sequence[str]) -> tuple[int, ...]:
@@ -104,7 +101,7 @@ def build(settings: TrainSettings, outputs: int) -> nn.Module:
         units = sum(name.startswith("AU") for name in settings.labels)
         own.setdefault("units", units or N_UNITS)
     px = settings.input_px or entry.input_px
-    _check_size(entry, px)
+    entry.check_size(px)
     if entry.name == "mae_fusion":
         own.setdefault("n_sound", 0)
         if "encoder" not in own:
@@ -120,17 +117,6 @@ def build(settings: TrainSettings, outputs: int) -> nn.Module:
         return entry.build(n_outputs=outputs, **own)
     except (TypeError, ValueError, KeyError) as error:
         raise DuchenneError(f"model_settings of {settings.model}: {error}") from error
-
-
-def _check_size(entry: ModelEntry, px: int) -> None:
-    if entry.name in ONE_SIZE and px != entry.input_px:
-        raise DuchenneError(
-            f"{entry.name} sees pictures of {entry.input_px} pixels and no others: leave `input_px` out."
-        )
-    if px < LEAST_PX.get(entry.name, 0):
-        raise DuchenneError(
-            f"{entry.name} sees pictures of {LEAST_PX[entry.name]} pixels or more, not {px}."
-        )
 
 
 def action_points(points: Tensor, labels: Sequence[str]) -> Tensor:
