@@ -58,6 +58,7 @@ def au_validate(  # noqa: PLR0917 -- typer makes options of them
         return
     if out is None:
         raise UsageError("Say where to write: --out FOLDER (or --read FOLDER to evaluate codings).")
+    from duchenne.analysis.command_progress import counted  # noqa: PLC0415 -- only for the command
     from duchenne.analysis.face.validation import prepare  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.validation_text import CODED_AUS  # noqa: PLC0415 -- heavy
 
@@ -66,7 +67,16 @@ def au_validate(  # noqa: PLR0917 -- typer makes options of them
     recordings = _recordings(given, backend)
     measured = [set(recording.table.columns) for recording in recordings]
     au_names = [au for au in CODED_AUS if all(f"{au}_r" in columns for columns in measured)]
-    drawn = prepare(recordings, out, n_clips=clips, clip_s=clip_s, au_names=au_names, seed=seed)
+    with counted("clips") as tell:
+        drawn = prepare(
+            recordings,
+            out,
+            n_clips=clips,
+            clip_s=clip_s,
+            au_names=au_names,
+            seed=seed,
+            progress=lambda done: tell(done, clips, "clips"),
+        )
     copy = participants or _participants_of(given)
     if copy is not None:
         (drawn.key / "participants.tsv").write_bytes(copy.read_bytes())
@@ -142,13 +152,20 @@ def _session(file: Path) -> Measured:
 
 
 def _video(path: Path, backend: str | None) -> Measured:
+    from duchenne.analysis.command_progress import counted  # noqa: PLC0415 -- only for the command
     from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND  # noqa: PLC0415
     from duchenne.analysis.face.deidentify_video import VideoInput  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
     from duchenne.analysis.face.validation import Measured  # noqa: PLC0415
 
     video = VideoInput(path)
-    table = analyse_face(video.frames(), backend=backend or DEFAULT_BACKEND).table
+    count = video.count() or 0
+    with counted(f"frames of {path.name}") as tell:
+        table = analyse_face(
+            video.frames(),
+            backend=backend or DEFAULT_BACKEND,
+            progress=lambda done: tell(done, max(count, done), f"frames of {path.name}"),
+        ).table
     return Measured(video, table, path.stem, [path.stem] * len(table))
 
 
