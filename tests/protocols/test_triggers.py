@@ -220,7 +220,11 @@ def test_codes_leave_at_the_flip_and_the_markers_say_so(tmp_path: Path, unique_n
     assert min(delays_s) >= 0
     assert sorted(delays_s)[len(delays_s) // 2] < 0.001
     assert max(delays_s) < 0.05
-    for marker, (_, at_s) in zip(sent, came, strict=True):
-        assert -0.001 < at_s - marker["trigger_lsl_time_s"] < 0.1
+    late_s = sorted(
+        at_s - marker["trigger_lsl_time_s"] for marker, (_, at_s) in zip(sent, came, strict=True)
+    )
+    assert abs(late_s[len(late_s) // 2]) < 0.001
+    assert late_s[0] > -0.02, "a sender that had to wait for a core between sending and stamping"
+    assert late_s[-1] < 0.1
     zeros = [code for code, _ in line.came if not code]
     assert len(zeros) >= len(came)

@@ -219,7 +219,7 @@ class Presentation:
     def __exit__(self, *_exc: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self._reader.join(10)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
