@@ -342,7 +342,7 @@ _AU_MEANINGS = {
     "times seconds; n/a: coverage below 0.5.",
     "active_fraction": "Share of the measured frames with an intensity of at least 1 (FACS level A).",
     "latency_s": "Reaction latency: from the onset of the stimulus to that of the first event of the Action "
-    "Unit that began while it was shown (see au_events); n/a: no event.",
+    "Unit that began while it was shown (see au_events); n/a: no event, or its beginning was not measured.",
 }
 
 

@@ -303,8 +303,9 @@ def place_events(
         return None
     events = place(result.dynamics.events, "onset_s")
     shown = (events["phase"] == "stimulus").to_numpy(np.bool_)
+    began = events["rise_time_s"].notna().to_numpy(np.bool_)
     since = events["t_from_onset_s"].to_numpy(np.float64)
-    return events.assign(latency_s=np.where(shown, since, np.nan))
+    return events.assign(latency_s=np.where(shown & began, since, np.nan))
 
 
 def place_candidates(

@@ -230,9 +230,9 @@ class FaceSeries:
         onsets = self.events.get(au)
         if onsets is None or not len(onsets):
             return np.nan
-        first = int(np.searchsorted(onsets, start_s, side="left"))
-        inside = first < len(onsets) and onsets[first] < stop_s
-        return float(onsets[first] - onset_s) if inside else np.nan
+        first = int(np.searchsorted(onsets[:, 0], start_s, side="left"))
+        inside = first < len(onsets) and onsets[first, 0] < stop_s
+        return float(onsets[first, 1] - onset_s) if inside else np.nan
 
     def _expression(self, within: slice, resting: slice, *, has_baseline: bool) -> dict[str, Any]:
         row: dict[str, Any] = {}
@@ -292,6 +292,10 @@ def _is_intensity(column: str) -> bool:
 def _event_onsets(
     result: FaceResult, names: tuple[str, ...], *, leave_out_speech: bool
 ) -> dict[str, FloatArray]:
+    """Return for each unit when its events are first seen, and when they began: (n, 2), in order.
+
+    The second is NaN for an event that was under way when measurement began.
+    """
     if result.dynamics is None or not len(result.dynamics.events):
         return {}
     events: pd.DataFrame = result.dynamics.events
@@ -300,7 +304,9 @@ def _event_onsets(
         own = events[events["au"] == au]
         if leave_out_speech and is_lower_face(au):
             own = own[~own["in_speech"].astype(bool)]
-        found[au] = np.sort(own["onset_s"].to_numpy(np.float64))
+        own = own.sort_values("onset_s")
+        began = own["onset_s"].where(own["rise_time_s"].notna())
+        found[au] = np.column_stack([own["onset_s"], began]).astype(np.float64)
     return found
 
 

@@ -206,8 +206,8 @@ def _problem(path: Path, found: float, usable: float) -> str | None:
         return f"No face was found in {path}: its Action Units are n/a."
     if usable == 0:
         return (
-            f"The face in {path} is too small, turned away, cut off, covered, dark or blurred: "
-            "its Action Units are n/a."
+            f"The face in {path} is too small, turned away, cut off, covered, too dark, too bright or "
+            "blurred: its Action Units are n/a."
         )
     return None
 

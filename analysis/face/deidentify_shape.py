@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.frames import N_LANDMARKS
 
 if TYPE_CHECKING:
@@ -61,9 +60,7 @@ class ShapeWitness:
         return self._backend.features(frames)
 
     def intensities(self, features: FloatArray, neutral: FloatArray) -> FloatArray:
-        """Return the other backend's intensities, those in doubt too: an avatar should not twitch."""
-        if isinstance(self._backend, GeometryBackend):
-            return self._backend.all_intensities(features, neutral)
+        """Return the other backend's intensities."""
         return self._backend.intensities(features, neutral)
 
 

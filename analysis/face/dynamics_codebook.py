@@ -66,7 +66,8 @@ AU_EVENTS: dict[str, Column] = {
     ),
     "in_speech": Column("The mouth speaks at some time of the event.", kind="boolean"),
     "latency_s": _number(
-        "From the onset of the stimulus to the onset of the event; n/a: no stimulus was shown then.",
+        "From the onset of the stimulus to the onset of the event; n/a: no stimulus was shown then, or the "
+        "beginning was not measured.",
         "s",
     ),
 }
@@ -104,7 +105,9 @@ def _event_columns(au: str) -> dict[str, Column]:
         ),
         f"{au}_event_rate_hz": _number(f"{au}: the same per second of usable frames.", "Hz"),
         f"{au}_first_latency_s": _number(
-            f"{au}: from the onset of the stimulus to that of the first event; n/a: no event.", "s"
+            f"{au}: from the onset of the stimulus to that of the first event; n/a: no event, or its "
+            "beginning was not measured.",
+            "s",
         ),
         f"{au}_event_peak": _number(f"{au}: highest peak of these events, 1 to 5; n/a: no event."),
         f"{au}_event_area": _number(f"{au}: sum of the areas of these events; 0: no event.", "s"),

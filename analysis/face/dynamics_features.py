@@ -106,10 +106,12 @@ def _events(
 
 
 def _of_events(own: pd.DataFrame, onset_s: float, seconds: float) -> dict[str, float]:
+    first = own.sort_values("onset_s").head(1)
+    began = first["onset_s"].where(first["rise_time_s"].notna())
     return {
         "n_events": float(len(own)),
         "event_rate_hz": _rate(len(own), seconds),
-        "first_latency_s": float(own["onset_s"].min()) - onset_s if len(own) else np.nan,
+        "first_latency_s": float(began.iloc[0]) - onset_s if len(own) else np.nan,
         "event_peak": float(own["peak"].max()) if len(own) else np.nan,
         "event_area": float(own["area"].sum()),
     }

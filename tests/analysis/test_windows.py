@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,6 +131,25 @@ def test_no_frames_are_no_measures(tmp_path: Path) -> None:
     assert np.isnan(row["expr_neutral_fraction"])
     within = series.measures(onsets_s(1)[0], onsets_s(1)[0] + 4, onsets_s(1)[0], sides=False)
     assert within["AU12_coverage"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_smile_that_was_there_when_measurement_began_has_no_latency(tmp_path: Path) -> None:
+    file = study_session(tmp_path, "P01", n_trials=1)
+    onset_s = onsets_s(1)[0]
+    smiles_s = onset_s + SMILE_AFTER_S
+    with Recording.open(file) as recording:
+        whole = recorded_face(recording.of_type("ActionUnits")[0])
+    seen = FaceSeries.of(whole).measures(onset_s, onset_s + STIMULUS_S, onset_s)
+    assert seen["AU12_latency_s"] == pytest.approx(SMILE_AFTER_S, abs=0.1)
+    assert whole.dynamics is not None
+    events = whole.dynamics.events
+    late = (events["au"] == "AU12") & (abs(events["onset_s"] - smiles_s) < 0.2)
+    assert late.sum() == 1
+    events = events.assign(rise_time_s=events["rise_time_s"].mask(late))
+    unseen = replace(whole, dynamics=replace(whole.dynamics, events=events))
+    row = FaceSeries.of(unseen).measures(onset_s, onset_s + STIMULUS_S, onset_s)
+    assert np.isnan(row["AU12_latency_s"])
+    assert row["AU12_peak"] == seen["AU12_peak"]
 
 
 def test_sliding_windows_stay_within_the_stimulus() -> None:

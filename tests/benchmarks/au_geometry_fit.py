@@ -159,10 +159,10 @@ def scaled(plain: Network, held: Faces, quiet: Faces, model: GeometryModel, own:
     Without the neutral face, the zone is that of answers that are drawn to the smile already.
     """
     found, more = held_rows(held, model, own), held_rows(quiet, model, own)
-    network = replace(plain, slope=fit_slope(plain.raw(found.inputs)[0], found.truth))
+    network = replace(plain, slope=fit_slope(plain.raw(found.inputs), found.truth))
     answers, turns = [], []
     for some in (found, more):
-        raw, _ = network.raw(some.inputs[some.calm])
+        raw = network.raw(some.inputs[some.calm])
         answers.append(raw if own else model.with_smile(raw, some.smile[some.calm]))
         turns.append(some.turns[some.calm])
     share = QUIET_SHARES[0 if own else 1]

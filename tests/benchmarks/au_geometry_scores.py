@@ -101,12 +101,8 @@ def pcc(truth: np.ndarray, values: np.ndarray) -> float:
 
 
 def scores(truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Return correlation, ICC and mean absolute errors where the unit is present and absent.
-
-    ``in_doubt``: share of the values where it is present that were not measured, the head turned.
-    """
+    """Return correlation, ICC and mean absolute errors where the unit is present and absent."""
     known = np.isfinite(values)
-    in_doubt = float((~known)[truth >= 0.5].mean()) if (truth >= 0.5).any() else float("nan")
     truth, values = truth[known], values[known]
     present = truth >= 0.5
     error = np.abs(values - truth)
@@ -115,7 +111,6 @@ def scores(truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
         "icc": icc_3_1(truth, values),
         "mae_present": float(error[present].mean()) if present.any() else float("nan"),
         "mae_absent": float(error[~present].mean()),
-        "in_doubt": in_doubt,
     }
 
 

@@ -56,16 +56,12 @@ class Seen:
         return np.array(rows)[self.person]
 
     def measured(self, backend: Any, mode: str, view: int = 0) -> np.ndarray:
-        """Return intensities in the backend's order, those in doubt too: (n, n_aus).
-
-        So all backends answer about the same pictures, and the fusion is fitted to all of them.
-        """
-        answer = getattr(backend, "all_intensities", backend.intensities)
+        """Return intensities in the backend's order: (n, n_aus)."""
         neutral = self.neutral(backend, mode, view)
         values = np.full((len(self.kind), len(backend.au_names)), np.nan)
         for p in range(self.person.max() + 1):
             rows = np.flatnonzero(self.person == p)
-            values[rows] = answer(self.features[rows, view], neutral[rows[0]])
+            values[rows] = backend.intensities(self.features[rows, view], neutral[rows[0]])
         return values
 
     def columns(self, some: slice) -> Seen:

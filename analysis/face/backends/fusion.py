@@ -100,7 +100,7 @@ class FusionBackend:
         """Return intensities, 0 to 5, in the order of ``au_names``; NaN where features are NaN."""
         shape, pixels = features[:, : self._n], features[:, self._n :]
         shape_rest, pixels_rest = neutral[: self._n], neutral[self._n :]
-        from_shape = self._shape.all_intensities(shape, shape_rest)
+        from_shape = self._shape.intensities(shape, shape_rest)
         from_pixels = self._pixels.intensities(pixels, pixels_rest)
         away = pixels - pixels_rest
         context = turned(away[:, POSE], away[:, GAZE])

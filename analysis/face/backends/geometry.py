@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.face.calibration import EYELIDS
 from duchenne.analysis.face.geometry.measures import measures
-from duchenne.analysis.face.geometry.model import GeometryModel, Network, read_model, turned
+from duchenne.analysis.face.geometry.model import GeometryModel, read_model, turned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +58,6 @@ class GeometryBackend:
             au: float(row["pcc"]) for au, row in self._model.card["reliability"].items()
         }
         self._places = [self._model.outputs.index(au) for au in self.au_names]
-        self._may_doubt = np.array([not au.startswith(EYELIDS) for au in self._model.outputs])
         resting = self._model.card.get("resting_threshold", {})
         self.resting_threshold: FloatArray = np.array(
             [float(resting.get(au, 0.0)) for au in self.au_names]
@@ -100,47 +98,20 @@ class GeometryBackend:
         return np.column_stack([np.zeros(len(rows)), rows[:, :3], *(rows @ m for m in maps)])
 
     def intensities(self, features: FloatArray, neutral: FloatArray) -> FloatArray:
-        """Return intensities, 0 to 5, in the order of ``au_names``.
-
-        Returns
-        -------
-        (n, n_aus) float64
-            NaN where features are NaN, and where the head is turned so far from the person's neutral or
-            habitual face that the networks do not tell an action from the turn (eyelids, which move far,
-            excepted).
-        """
-        network, raw, spread, context = self._measured(features, neutral)
-        found = network.answered(raw, context)
-        if neutral[REFERENCE] < 0.5 or is_habitual(neutral):
-            found[network.in_doubt(raw, spread, context) & self._may_doubt] = np.nan
-        return found[:, self._places]
-
-    def all_intensities(self, features: FloatArray, neutral: FloatArray) -> FloatArray:
-        """Return :meth:`intensities` with those that are in doubt because the head is turned."""
-        network, raw, _, context = self._measured(features, neutral)
-        return network.answered(raw, context)[:, self._places]
-
-    def _measured(
-        self, features: FloatArray, neutral: FloatArray
-    ) -> tuple[Network, FloatArray, FloatArray, FloatArray]:
+        """Return intensities, 0 to 5, in the order of ``au_names``; NaN where features are NaN."""
         model, pose = self._model, features[:, POSE]
         away = features - neutral
         context = turned(away[:, POSE], away[:, GAZE])
         own = away[:, self._own]
         if neutral[REFERENCE] < 0.5:
-            network = model.calibrated
-            return network, *network.raw(np.column_stack([pose, own])), context
-        network = model.uncalibrated
-        known = float(is_habitual(neutral))
+            found = model.calibrated(np.column_stack([pose, own]), context)
+            return found[:, self._places]
+        is_habitual = float(np.any(neutral[POSE] != 0.0))
         strange = features[:, self._strange] - model.typical_strange
-        ones = np.full(len(features), known)
-        raw, spread = network.raw(np.column_stack([pose, known * own, strange, ones]))
-        return network, model.with_smile(raw, features[:, SMILE]), spread, context
-
-
-def is_habitual(neutral: FloatArray) -> bool:
-    """Return whether a stranger's neutral face is a habitual one; a typical one looks straight ahead."""
-    return bool(np.any(neutral[POSE] != 0.0))
+        known = np.full(len(features), is_habitual)
+        raw = model.uncalibrated.raw(np.column_stack([pose, is_habitual * own, strange, known]))
+        raw = model.with_smile(raw, features[:, SMILE])
+        return model.uncalibrated.answered(raw, context)[:, self._places]
 
 
 @cache

@@ -7,8 +7,7 @@ a person compared with a typical or habitual face.
 
 What the networks answer to a face at rest, whose eyes or head are turned, is not 0. How much that may
 be was measured on held-out identities; it makes a dead zone, which grows with the turn. Below it,
-values are brought close to 0 in such a way that their order is kept. Where the head is turned and the
-networks are so much at odds that the value might as well lie in the zone, it is in doubt.
+values are brought close to 0 in such a way that their order is kept.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from duchenne.analysis.face.frames import BoolArray, FloatArray
+    from duchenne.analysis.face.frames import FloatArray
 
     Layers: TypeAlias = tuple[tuple[FloatArray, FloatArray], ...]
 
@@ -34,10 +33,6 @@ MAX_INTENSITY = 5.0
 # What a value at the edge of the dead zone becomes, and how fast it falls below the edge.
 EDGE, FALL = 0.25, 0.15
 N_CONTEXT = 6
-# Doubt begins at the first and is full from the second turn of the head away from the neutral phase;
-# then it reaches this many standard deviations of the networks below their mean.
-DOUBT_FROM_DEG, DOUBT_FULL_DEG, DOUBT_SD = 8.0, 13.0, 3.0
-POSE_UNIT_DEG = 20.0
 # Compared with a stranger's face, AU12 is drawn to what real smiles change in real faces: by this part
 # of the difference, which counts fully up to about this many intensities.
 SMILE_SHARE, SMILE_REACH = 0.6, 3.0
@@ -64,40 +59,18 @@ class Network:
     slope: FloatArray
     zone: FloatArray
 
-    def raw(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return intensities before the dead zone, and how far the networks are at odds.
-
-        Returns
-        -------
-        raw, spread : (n, n_outputs) float64
-            Mean of the networks, may be negative, and their standard deviation.
-        """
-        outputs = np.array([_through(m, inputs) for m in self.members]) * self.slope
-        return outputs.mean(axis=0), outputs.std(axis=0)
+    def raw(self, inputs: FloatArray) -> FloatArray:
+        """Return intensities before the dead zone: (n, n_outputs), may be negative."""
+        outputs = np.mean([_through(m, inputs) for m in self.members], axis=0)
+        return np.asarray(outputs * self.slope, np.float64)
 
     def __call__(self, inputs: FloatArray, context: FloatArray) -> FloatArray:
         """Return intensities, 0 to 5: (n, n_outputs); NaN where inputs are NaN."""
-        return self.answered(self.raw(inputs)[0], context)
+        return self.answered(self.raw(inputs), context)
 
     def answered(self, raw: FloatArray, context: FloatArray) -> FloatArray:
         """Return what is left of raw intensities outside the dead zone: (n, n_outputs)."""
-        return beyond(raw, self._zone(context))
-
-    def in_doubt(self, raw: FloatArray, spread: FloatArray, context: FloatArray) -> BoolArray:
-        """Return what may be an action or may be the turn of the head: (n, n_outputs) bool.
-
-        The head is more than 8° from the neutral phase, the value is outside the dead zone, and three
-        standard deviations of the networks (from 13° on, fewer before) lead back into it.
-        """
-        turn_deg = POSE_UNIT_DEG * context[:, :3].max(axis=1)
-        reach = (turn_deg - DOUBT_FROM_DEG) / (DOUBT_FULL_DEG - DOUBT_FROM_DEG)
-        low = raw - DOUBT_SD * np.clip(reach, 0.0, 1.0)[:, None] * spread
-        zone = self._zone(context)
-        return np.asarray((raw > zone) & (low <= zone), np.bool_)
-
-    def _zone(self, context: FloatArray) -> FloatArray:
-        zone = self.zone[0] + context @ self.zone[1:]
-        return np.asarray(np.maximum(zone, EDGE), np.float64)
+        return beyond(raw, self.zone[0] + context @ self.zone[1:])
 
 
 def turned(pose: FloatArray, gaze: FloatArray) -> FloatArray:

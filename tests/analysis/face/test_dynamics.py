@@ -108,6 +108,20 @@ def test_the_features_of_a_stimulus(made):
     assert row["head_range_yaw_deg"] == 0
 
 
+def test_an_action_whose_beginning_was_not_seen_has_no_latency():
+    table = frames()
+    hidden = (TIMES >= 5.9) & (TIMES < 6.6)  # a hand before the face while the smile comes up
+    units = [name for name in table.columns if name.startswith("AU")]
+    table.loc[hidden, units] = np.nan
+    table.loc[hidden, "usable"] = False
+    dynamics = face_dynamics(table, signals(), Told())
+    row = face_features(table.assign(speaking=dynamics.speaking), 5.0, 10.0, dynamics)
+    assert row["AU12_n_events"] == 1
+    assert row["AU12_event_peak"] == pytest.approx(4, abs=0.05)
+    assert np.isnan(row["AU12_first_latency_s"])
+    assert row["AU04_first_latency_s"] == pytest.approx(2.1, abs=0.05)
+
+
 def test_a_quiet_stimulus_has_counts_of_zero_and_nothing_else(made):
     row = row_of(made, 1.0, 4.0)
     assert (row["AU12_n_events"], row["AU12_event_area"], row["face_n_blinks"]) == (0, 0, 0)

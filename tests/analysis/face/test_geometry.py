@@ -11,13 +11,12 @@ import pytest
 from duchenne.analysis.face.affect import QUADRANTS, affect_quadrant
 from duchenne.analysis.face.backends.geometry import GeometryBackend
 from duchenne.analysis.face.backends.registry import load_backend
-from duchenne.analysis.face.calibration import EYELIDS, Calibration, calibrate, occurrence
+from duchenne.analysis.face.calibration import Calibration, calibrate, occurrence
 from duchenne.analysis.face.geometry.closure import add_closed_eyes, sustained
 from duchenne.analysis.face.geometry.measures import N_MEASURES, measure_names, measures
 from duchenne.analysis.face.geometry.model import (
     EDGE,
     N_CONTEXT,
-    POSE_UNIT_DEG,
     SMILE_REACH,
     SMILE_SHARE,
     GeometryModel,
@@ -60,59 +59,6 @@ def test_turns_are_counted_by_direction():
         np.array([[0.5, -0.25, 1.0], [-0.5, 0.25, 0.0]]), np.array([[0.1, 0.2], [-0.1, -0.2]])
     )
     np.testing.assert_allclose(away, [[0.5, 0, 0.25, 0.2, 0, 0.1], [0, 0.5, 0.25, 0, 0.2, 0.1]])
-
-
-def constant(value: float) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """Return a network that answers the same to everything."""
-    return ((np.zeros((2, 1)), np.array([value])),)
-
-
-@pytest.mark.parametrize(
-    ("turn_deg", "sides", "in_doubt"),
-    [
-        (0.0, (0.5, 1.5), False),  # nothing is in doubt at the place of the neutral phase
-        (8.0, (0.5, 1.5), False),
-        (10.0, (0.5, 1.5), True),  # 1.0 - 0.4 * 3 * 0.5 = 0.4, the edge of the zone
-        (9.0, (0.5, 1.5), False),
-        (13.0, (0.5, 1.5), True),
-        (25.0, (0.85, 1.15), False),  # 1.0 - 3 * 0.15 = 0.55
-        (25.0, (0.75, 1.25), True),
-        (25.0, (0.1, 0.6), False),  # within the zone, hence no action either way
-    ],
-)
-def test_far_from_the_neutral_phase_networks_at_odds_are_in_doubt(turn_deg, sides, in_doubt):
-    zone = np.zeros((1 + N_CONTEXT, 1))
-    zone[0] = 0.4
-    network = Network(tuple(constant(side) for side in sides), np.ones(1), zone)
-    raw, spread = network.raw(np.zeros((1, 2)))
-    assert raw[0, 0] == pytest.approx(np.mean(sides))
-    assert spread[0, 0] == pytest.approx(np.ptp(sides) / 2)
-    for direction in range(3):
-        context = np.zeros((1, N_CONTEXT))
-        context[0, direction] = turn_deg / POSE_UNIT_DEG
-        assert network.in_doubt(raw, spread, context)[0, 0] == in_doubt
-
-
-def test_what_a_turned_head_leaves_open_is_missing_except_lids(faces, backend):
-    rest, smile = backend.features(faces)[:2]
-    turned_away = np.repeat(smile[None], 400, axis=0)
-    own = slice(backend.feature_names.index("feature_000"), None)
-    rng = np.random.default_rng(2)
-    turned_away[:, own] += rng.normal(0, 2, turned_away[:, own].shape)  # what no face shows
-    assert np.isfinite(backend.intensities(turned_away, rest)).all()
-    turned_away[:, 1] += 15 / POSE_UNIT_DEG
-    found, everything = (
-        f(turned_away, rest) for f in (backend.intensities, backend.all_intensities)
-    )
-    assert np.isfinite(everything).all()
-    missing = np.isnan(found)
-    np.testing.assert_array_equal(found[~missing], everything[~missing])
-    assert 0.02 < missing.mean() < 0.9
-    assert (everything[missing] >= EDGE).all()
-    lids = [au.startswith(EYELIDS) for au in backend.au_names]
-    assert not missing[:, lids].any()
-    typical = backend.intensities(turned_away, backend.typical_neutral)
-    assert np.isfinite(typical).all(), "a stranger's resting pose is not known"
 
 
 def test_every_measure_has_a_name(faces, backend):
