@@ -45,6 +45,18 @@ class ResNet(nn.Module):
         return found
 
 
+def for_rectifiers(layer: nn.Module) -> None:
+    """Draw a convolution's first weights so that pictures keep their contrast through rectifiers.
+
+    Sixteen convolutions without normalisation would bring all pictures to the same otherwise (He et al.
+    2015, Delving deep into rectifiers, ICCV).
+    """
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
 class Vgg19(nn.ModuleList):
     """The convolutions of VGG-19 in its five stages (Simonyan & Zisserman 2015).
 
@@ -60,3 +72,4 @@ class Vgg19(nn.ModuleList):
                 stage.append(nn.Sequential(nn.Conv2d(n_in, n_out, 3, padding=1), nn.ReLU()))
                 n_in = n_out
             self.append(stage)
+        self.apply(for_rectifiers)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as fn
 
-from duchenne.analysis.models.backbones import Vgg19
+from duchenne.analysis.models.backbones import Vgg19, for_rectifiers
 from duchenne.analysis.models.outputs import Answer
 from duchenne.analysis.models.registry import model
 
@@ -131,6 +131,7 @@ class EacNet(nn.Module):
         )  # fmt: skip
         self.normalised = nn.LocalResponseNorm(5, alpha=2e-5, beta=0.75)
         self.crop_convolutions = nn.ModuleList(nn.Conv2d(512, 512, 3) for _ in range(N_CROPS))
+        self.crop_convolutions.apply(for_rectifiers)
         self.crop_layers = nn.ModuleList(nn.Linear(512 * 4 * 4, CROPPED) for _ in range(N_CROPS))
         self.cropped = nn.Sequential(
             nn.Linear(N_CROPS * CROPPED, 2048), nn.ReLU(), nn.Dropout(0.5),

@@ -62,9 +62,13 @@ def dice_loss(
 
 
 def landmark_loss(found: Tensor, truth: Tensor, between_eyes_px: Tensor) -> Tensor:
-    """Return ``sum |dP|² / (2 d²)``, the mean over faces: points (b, 49, 2), distance (b,) in pixels."""
-    squared = ((found - truth) ** 2).sum(dim=(1, 2))
-    return (squared / (2 * between_eyes_px**2)).mean()
+    """Return ``sum |dP|² / (2 d²)``: points (b, 49, 2), distance (b,) in pixels.
+
+    The mean over the faces whose points are known; 0 where none is. Points that are not known are NaN.
+    """
+    known = torch.isfinite(truth).flatten(1).all(dim=1) & torch.isfinite(between_eyes_px)
+    squared = ((found - truth)[known] ** 2).sum(dim=(1, 2))
+    return (squared / (2 * between_eyes_px[known] ** 2)).sum() / known.sum().clamp(min=1)
 
 
 def refine_loss(refined: Tensor, initial: Tensor) -> Tensor:

@@ -190,7 +190,6 @@ def varied_batch(
 ) -> Batch:
     """Return pictures varied at random, each by its own numbers; `repeats` as in `Shown.varied`."""
     pictures, truths, points = [], [], []
-    swapped = mirrored_labels(faces.names)
     for i, row in enumerate(rows):
         repeat = int(repeats[i]) if repeats is not None else 0
         rng = np.random.default_rng((seed, epoch, int(row), *((repeat,) if repeat else ())))
@@ -198,7 +197,7 @@ def varied_batch(
         done = varied(faces.images[row], mark, px, how, rng=rng, grain=rng, window=window)
         truth = np.array(faces.truth[row])
         pictures.append(done.image)
-        truths.append(truth[swapped] if done.is_mirrored else truth)
+        truths.append(in_a_mirror(truth, faces.names) if done.is_mirrored else truth)
         points.append(done.points)
     landmarks = None
     if faces.landmarks is not None:
@@ -248,12 +247,25 @@ def varied(
     return Varied(_relit(image, how, rng, grain), points, is_mirrored)
 
 
-def mirrored_labels(names: Sequence[str]) -> list[int]:
-    """Return where each label comes from in a mirror: those of sides change places."""
-    swapped = []
-    for name in names:
+def in_a_mirror(labels: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float32]:
+    """Return the labels of mirrored pictures: those of sides change places.
+
+    Parameters
+    ----------
+    labels : (..., k) float32
+    names : sequence of str
+        ``AU12L`` and ``AU12R`` are two sides; what is not labelled on the other side is not known in the
+        mirror.
+
+    Returns
+    -------
+    (..., k) float32
+    """
+    swapped = np.full_like(labels, np.nan)
+    for i, name in enumerate(names):
         other = name[:-1] + {"L": "R", "R": "L"}[name[-1]] if name[-1] in "LR" else name
-        swapped.append(names.index(other) if other in names else names.index(name))
+        if other in names:
+            swapped[..., i] = labels[..., names.index(other)]
     return swapped
 
 

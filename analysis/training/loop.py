@@ -292,8 +292,10 @@ class _Run:
             means = {name: score.value for name, score in scores["mean"].items()}
             entry |= means
             value, sign = means[judgement.best], judgement.sign
-            if math.isfinite(value) and not sign * place.best >= sign * value:
-                place.best, place.best_epoch = value, place.epoch
+            if math.isfinite(value) and not sign * place.best > sign * value:
+                # Of equals the later one, which has learnt for longer; patience counts from the first.
+                if value != place.best:
+                    place.best, place.best_epoch = value, place.epoch
                 self._save_best(scores)
             elif math.isnan(place.best):
                 self._save_best(scores)  # nothing can be told yet: the last weights

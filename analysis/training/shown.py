@@ -14,13 +14,13 @@ import torch
 
 from duchenne.analysis.training.augment import (
     Batch,
+    in_a_mirror,
     normalised,
     plain_batch,
     resized,
     varied,
     varied_batch,
 )
-from duchenne.analysis.training.augment import mirrored_labels as mirrored
 from duchenne.analysis.training.clips import NOTHING, cut, runs
 from duchenne.analysis.training.neutral import NeutralFaces
 
@@ -118,7 +118,6 @@ class Shown:
             )  # fmt: skip
         if self.features is not None:
             return self._of_features(items, epoch)
-        swapped = mirrored(self.faces.names)
         images, truths = [], []
         for i, item in enumerate(items):
             repeat = int(repeats[i]) if repeats is not None else 0
@@ -131,7 +130,7 @@ class Shown:
                 done = varied(picture, None, self.px, how, rng=rng, grain=grain)
                 seen.append(done.image)
                 if j == 0 and done.is_mirrored:
-                    truth = truth[..., swapped]
+                    truth = in_a_mirror(truth, self.faces.names)
             images.append(torch.stack(seen))
             truths.append(truth)
         return self._batch(items, torch.stack(images), np.stack(truths), epoch)

@@ -79,6 +79,18 @@ def split_subjects(
     return Split(tuple(rest[n_validation:]), tuple(rest[:n_validation]), tuple(held))
 
 
+def split_people(subjects: Sequence[str], *, validation: float, test: float, seed: int) -> Split:
+    """Return a random split in which subjects of one name are in one part, whatever set they are of.
+
+    Two sets may hold the same people (DISFA and DISFA+): ``disfa/SN001`` and ``disfa-plus/SN001`` are taken
+    for one. Parameters and errors are those of :func:`split_subjects`.
+    """
+    people = [plain_name(name) for name in subjects]
+    drawn = split_subjects(people, validation=validation, test=test, seed=seed)
+    parts = (set(drawn.train), set(drawn.validation), set(drawn.test))
+    return Split(*(tuple(s for s in subjects if plain_name(s) in part) for part in parts))
+
+
 BP4D_FOLDS: tuple[tuple[str, ...], ...] = tuple(
     tuple(names.split())
     for names in (
@@ -127,7 +139,7 @@ def fold_split(
     others = [name for i, fold in enumerate(folds) if i != test for name in fold]
     if paper_protocol:
         return Split(tuple(others), (), tuple(folds[test]))
-    aside = split_subjects(others, validation=1 / 6, test=0.0, seed=seed)
+    aside = split_people(others, validation=1 / 6, test=0.0, seed=seed)
     return Split(aside.train, aside.validation, tuple(folds[test]))
 
 
@@ -158,7 +170,7 @@ def split_of(how: TrainSettings, subjects: Sequence[str]) -> Split:
         )
     share = 0.0 if how.paper_protocol else how.validation
     if not test and not validation:
-        return split_subjects(subjects, validation=share, test=how.test, seed=how.seed)
+        return split_people(subjects, validation=share, test=how.test, seed=how.seed)
     rest = [name for name in subjects if name not in {*test, *validation}]
     if not rest:
         raise DuchenneError("the lists of subjects leave nobody for training.")
@@ -166,7 +178,7 @@ def split_of(how: TrainSettings, subjects: Sequence[str]) -> Split:
         "validation": 0.0 if validation else share,
         "test": 0.0 if test else how.test,
     }
-    drawn = split_subjects(rest, **shares, seed=how.seed)
+    drawn = split_people(rest, **shares, seed=how.seed)
     return Split(drawn.train, validation or drawn.validation, test or drawn.test)
 
 

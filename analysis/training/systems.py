@@ -119,6 +119,26 @@ def build(settings: TrainSettings, outputs: int) -> nn.Module:
         raise DuchenneError(f"model_settings of {settings.model}: {error}") from error
 
 
+def check_places(name: str, labels: Sequence[str]) -> None:
+    """Refuse Action Units whose place on the face a system does not know.
+
+    Raises
+    ------
+    DuchenneError
+        Which ones, and which places it knows.
+    """
+    unknown = [
+        label
+        for label, unit in zip(labels, unit_numbers(labels), strict=True)
+        if unit not in CENTRES
+    ]
+    if unknown:
+        known = ", ".join(str(unit) for unit in sorted(CENTRES))
+        raise DuchenneError(
+            f"{name} knows no place for {', '.join(unknown)}: name `labels` of the Action Units {known}."
+        )
+
+
 def action_points(points: Tensor, labels: Sequence[str]) -> Tensor:
     """Return the two points of each Action Unit from 68 landmarks, in the same pixels: (b, n, 2, 2)."""
     known = points[:, WITHOUT_JAW]

@@ -33,6 +33,7 @@ from duchenne.analysis.training.systems import (
     WITHOUT_JAW,
     action_points,
     build,
+    check_places,
     entry_of,
     outputs_for,
 )
@@ -111,6 +112,8 @@ class Task(nn.Module):
             raise DuchenneError(
                 f"{self.entry.name} needs landmarks, and the prepared faces have none."
             )
+        if self.family in ("jaa", "heatmap"):
+            check_places(self.entry.name, self.labels)
         self.n_outputs = n_outputs or outputs_for(self.entry, faces)
         self.answers = {
             "emofan": ("valence", "arousal"),
@@ -128,14 +131,15 @@ class Task(nn.Module):
             raise DuchenneError("`window` is for systems of Action Units.")
         self.distillation = distillation
         self.px = settings.input_px or self.entry.input_px
-        self.occurs_from = None
+        self.occurs_from: NDArray[np.float32] | None = None
         self.occurring = [
             self.entry.task == "occurrence" or (self.family == "deng" and name.startswith("AU"))
             for name in self.labels
         ]
-        units = faces.truth[:, self.occurring]
-        if units.size and float(np.nanmax(units, initial=0.0)) > 1:
-            self.occurs_from = OCCURS
+        highest = np.nan_to_num(faces.truth).max(axis=0, initial=0.0)
+        if bool((highest[self.occurring] > 1).any()):
+            # A set may grade some units and only mark others, such as AU43 of UNBC-McMaster.
+            self.occurs_from = np.where(highest > 1, OCCURS, 0.5).astype(np.float32)
         rates = self._rates(faces.truth if rows is None else faces.truth[rows])
         if self.entry.task == "intensity":
             start_at_means(self.net, rates)
@@ -161,7 +165,8 @@ class Task(nn.Module):
         """Return labels as the loss wants them: intensities become 1 and 0 where occurrence is learnt."""
         if self.occurs_from is None:
             return truth
-        occurs = torch.where(torch.isfinite(truth), (truth >= self.occurs_from).float(), truth)
+        least = torch.from_numpy(self.occurs_from).to(truth.device)
+        occurs = torch.where(torch.isfinite(truth), (truth >= least).float(), truth)
         return torch.where(torch.tensor(self.occurring, device=truth.device), occurs, truth)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -227,6 +232,8 @@ class Task(nn.Module):
         """Return the outputs of the system."""
         if isinstance(self.net, EacNet):
             corners = self._points(batch).cpu().numpy().astype(np.float64) / self.px
+            if not np.isfinite(corners).all():
+                raise DuchenneError("eac_net needs landmarks of every face; some have none.")
             where = centres(corners)
             at = batch.images.device
             found: Answer = self.net(

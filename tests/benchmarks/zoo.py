@@ -61,7 +61,7 @@ class Plan:
 
 
 STAGE_1, STAGE_2 = ({"model_settings": {"stage": stage}} for stage in (1, 2))
-SGD = {"optimizer": "sgd", "momentum": 0.9}
+SGD = {"optimizer": "sgd", "momentum": 0.9, "clip_norm": 0}
 HEAT, JOINT = {"learning_rate": 5e-4}, SGD | {"learning_rate": 0.01, "batch_size": 16}
 
 

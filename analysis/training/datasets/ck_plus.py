@@ -76,10 +76,10 @@ def read_ck_plus(source: Path, tell: Tell) -> Iterator[Picture]:
             last = next((s for s in stills if coded[0].stem.startswith(s.stem)), stills[-1])
             felt = sorted((emotions / name).glob("*_emotion.txt")) if emotions else []
             neutral = {**dict.fromkeys(labels, 0.0), "expression": 0.0}
-            yield Picture(stills[0], neutral, person.name, f"{sequence.name} first", 0)
+            yield Picture(stills[0], neutral, person.name, f"{sequence.name} first")
             if felt:
                 labels["expression"] = _emotion(felt[0])
-            yield Picture(last, labels, person.name, f"{sequence.name} peak", len(stills) - 1)
+            yield Picture(last, labels, person.name, f"{sequence.name} peak")
 
 
 def _units(path: Path) -> set[int]:

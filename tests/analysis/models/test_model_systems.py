@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from duchenne.analysis.models.backbones import Vgg19
 from duchenne.analysis.models.eac_net import EacNet, attention_map, centres
 from duchenne.analysis.models.heatmap import growing_maps, heat_loss, point_maps
 from duchenne.analysis.models.jaa_net import BP4D_UNITS, JaaNet, JaaNetV2, initial_maps
@@ -190,6 +191,17 @@ def test_eac_answers_from_its_attention() -> None:
     assert answer.values.shape == (1, 3)
     assert answer.maps["attention"].shape == (1, 1, 224, 224)
     assert not torch.equal(answer.values, plain.values)
+
+
+@torch.no_grad()
+def test_pictures_differ_at_the_end_of_a_fresh_vgg() -> None:
+    torch.manual_seed(0)
+    found = torch.rand(2, 3, 64, 64) * 255 - 110
+    for stage in Vgg19():
+        for layer in stage:
+            found = layer(found)
+        found = torch.nn.functional.max_pool2d(found, 2)
+        assert float((found[0] - found[1]).std()) > 0.5
 
 
 def test_initial_maps_of_jaa() -> None:

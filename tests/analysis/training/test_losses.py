@@ -65,6 +65,20 @@ def test_losses_of_jaa() -> None:
     assert float(landmark_loss(found + 1, found, torch.tensor([7.0]))) == pytest.approx(98 / 98)
 
 
+def test_landmarks_that_are_not_known_do_not_count() -> None:
+    found = torch.zeros(3, 49, 2, requires_grad=True)
+    truth = torch.full((3, 49, 2), 2.0)
+    truth[1, 5] = torch.nan
+    eyes = torch.tensor([10.0, 10.0, 20.0])
+    loss = landmark_loss(found, truth, eyes)
+    assert float(loss.detach()) == pytest.approx((49 * 8 / 200 + 49 * 8 / 800) / 2)
+    loss.backward()
+    assert found.grad is not None
+    assert torch.isfinite(found.grad).all()
+    assert not found.grad[1].any()
+    assert float(landmark_loss(found.detach(), truth * torch.nan, eyes)) == 0.0
+
+
 def test_losses_of_the_graph() -> None:
     p, truth = tensor([0.5, 0.2]), tensor([1, 0])
     weights = torch.ones(2)

@@ -13,7 +13,7 @@ import torch
 from duchenne.analysis.training.loop import train
 from duchenne.analysis.training.prepared import Faces, read_faces, write_faces
 from duchenne.analysis.training.settings import TrainSettings
-from duchenne.analysis.training.splits import same_people, split_of
+from duchenne.analysis.training.splits import plain_name, same_people, split_of
 from duchenne.analysis.training.tasks import Task
 from duchenne.analysis.training.together import Stacked, read_together, together
 from duchenne.stimuli.errors import DuchenneError
@@ -149,3 +149,18 @@ def test_the_same_person_in_one_set_and_in_several() -> None:
     assert same_people(["S1"], ["one/S1", "two/S2"]) == {"one/S1"}
     assert same_people(["one/S1"], ["one/S1", "two/S1"]) == {"one/S1"}
     assert same_people(["S1"], ["S1", "S2"]) == {"S1"}
+
+
+def test_people_of_one_name_in_two_sets_are_in_one_part() -> None:
+    one = [f"disfa/SN{i:03d}" for i in range(20)]
+    other = [f"disfa-plus/SN{i:03d}" for i in range(0, 20, 2)]
+    how = TrainSettings.model_validate(
+        {"model": "cnn_baseline", "labels": ("AU01",), "validation": 0.2, "test": 0.3}
+    )
+    split = split_of(how, one + other)
+    parts = [
+        {plain_name(name) for name in part} for part in (split.train, split.validation, split.test)
+    ]
+    assert [len(part) for part in parts] == [10, 4, 6]
+    assert len(set.union(*parts)) == 20
+    assert sorted(split.train + split.validation + split.test) == sorted(one + other)

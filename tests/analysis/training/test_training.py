@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from duchenne.analysis.models.jaa_net import JaaNet, JaaNetV2
-from duchenne.analysis.training.augment import mirrored_labels, plain_batch, varied_batch
+from duchenne.analysis.training.augment import in_a_mirror, plain_batch, varied_batch
 from duchenne.analysis.training.checkpoint import load_fitting, read_about, read_checkpoint
 from duchenne.analysis.training.loop import BEST, LAST, LOG, train
+from duchenne.analysis.training.metrics import Score
 from duchenne.analysis.training.optimizing import (
     learning_rate,
     learnt_groups,
@@ -91,6 +92,48 @@ def test_a_trained_network_beats_a_constant(faces: Faces, tmp_path: Path) -> Non
     log = (tmp_path / LOG).read_text().splitlines()
     assert log[0].startswith("epoch,seconds,loss_total,pcc")
     assert len(log) == 7
+
+
+def test_of_equal_figures_the_later_weights_are_the_best(
+    faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"mean": {"pcc": Score(0.0)}}
+    monkeypatch.setattr("duchenne.analysis.training.loop._Run.judged", lambda *_: nothing)
+    how = settings(epochs=2)
+    task = new_task(how, faces)
+    place = train(how, task, faces, SPLIT, tmp_path)
+    assert place.best_epoch == 0, "patience counts from the first"
+    tensors, _ = read_checkpoint(tmp_path / BEST)
+    best = new_task(how, faces)
+    assert load_fitting(best.net, tensors) == []
+    for name, value in task.net.state_dict().items():
+        torch.testing.assert_close(best.net.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_units_that_are_marked_occur_beside_units_that_are_graded(faces: Faces) -> None:
+    truth = np.zeros((len(faces), 2), np.float32)
+    truth[::2] = [3, 1]
+    truth[1::4] = [1, 0]
+    mixed = Faces(
+        faces.images, truth, ("AU12", "AU43"), faces.subject, faces.landmarks, faces.about
+    )
+    how = settings(
+        model="resnet18_student",
+        labels=("AU12", "AU43"),
+        model_settings={"learns": "occurrence"},
+    )
+    task = new_task(how, mixed)
+    targets = task.targets(torch.from_numpy(truth))
+    np.testing.assert_array_equal(targets, np.tile([[1, 1], [0, 0]], (len(truth) // 2, 1)))
+
+
+def test_an_action_unit_without_a_place_is_refused(faces: Faces) -> None:
+    other = Faces(
+        faces.images, faces.truth, ("AU01", "AU43"), faces.subject, faces.landmarks, faces.about
+    )
+    how = settings(model="heatmap_hourglass", labels=("AU01", "AU43"), input_px=64)
+    with pytest.raises(DuchenneError, match="knows no place for AU43"):
+        new_task(how, other)
 
 
 @pytest.mark.parametrize("stop_after", [3, 7, 10])
@@ -331,7 +374,9 @@ def test_pictures_vary_by_seed_and_epoch_alone(faces: Faces) -> None:
 
 def test_a_mirror_changes_sides(faces: Faces) -> None:
     names = ("AU12", "AU12L", "AU12R", "AU14L")
-    assert mirrored_labels(names) == [0, 2, 1, 3]
+    np.testing.assert_array_equal(
+        in_a_mirror(np.float32([[1, 2, 3, 4]]), names), [[1, 3, 2, np.nan]]
+    )
     sided = Faces(
         faces.images[:40], np.tile(np.float32([1, 2, 3, 4]), (40, 1)), names, faces.subject[:40],
         faces.landmarks[:40] if faces.landmarks is not None else None, {},
