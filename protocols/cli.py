@@ -17,7 +17,9 @@ PLAIN_WIDTH = 140
 """Columns of a table that is not written to a terminal."""
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look at protocols, check them, print their schedules."
+    no_args_is_help=True,
+    help="Look at protocols, check them, print their schedules.",
+    epilog="Example: duchenne protocol check my-study.yaml",
 )
 
 ProtocolArgument = Annotated[

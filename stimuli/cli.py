@@ -29,7 +29,9 @@ PLENTY = 12
 """Notes shown on the terminal; all of them go to a file."""
 
 app = typer.Typer(
-    no_args_is_help=True, help="Import, check, measure, compare and match stimulus sets."
+    no_args_is_help=True,
+    help="Import, check, measure, compare and match stimulus sets.",
+    epilog="Example: duchenne stimuli check my-pictures/manifest.tsv",
 )
 
 

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,15 @@ def pytest_configure(config: pytest.Config) -> None:
     cache = tempfile.TemporaryDirectory(prefix="duchenne-cache-")
     os.environ["DUCHENNE_CACHE"] = cache.name
     config.add_cleanup(cache.cleanup)
+
+
+with suppress(ImportError):  # the environment of Tobii's SDK has no Hypothesis
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("busy machine")
 
 
 def _children() -> set[int]:

@@ -14,7 +14,11 @@ from duchenne.stimuli.errors import DuchenneError, UsageError
 if TYPE_CHECKING:
     from duchenne.analysis.models.registry import ModelEntry
 
-app = typer.Typer(no_args_is_help=True, help="Systems of the field that train and run from here.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Systems of the field that train and run from here.",
+    epilog="Example: duchenne models info jaa_net",
+)
 app.command(epilog=EXPORT_EXAMPLE)(export)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

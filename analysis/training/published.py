@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOURCES = {
-    "D": "as quoted in the description of the study that this collection began with",
+    "D": "second-hand, as quoted by others",
     "R": "in the authors' released code or its description",
     "A": "in the abstract of the paper",
     "T": "in a table of a third party",

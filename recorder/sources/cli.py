@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from duchenne.recorder.sources.base import Source
 
-app = typer.Typer(no_args_is_help=True, help="Sources of samples: list them, start one.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Sources of samples: list them, start one.",
+    epilog="Example: duchenne sources list --options",
+)
 
 POLL_S = 0.05
 

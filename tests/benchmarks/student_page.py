@@ -72,7 +72,7 @@ def london_table(people: Table) -> str:
     rows = [[n, *(f"{f[key]:.3f}" for key in keys), f["worst"]] for n, f in people.items()]
     head = [
         "",
-        "AUC of AU12, held out",
+        "AUC of AU12, 34 persons",
         "all",
         "smile higher",
         "AU_c off at rest",
