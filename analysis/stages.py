@@ -10,6 +10,7 @@ import numpy as np
 
 from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.codebooks import NEUTRAL_PHASE, REFERENCES
+from duchenne.analysis.face.au_events import beginnings_s
 from duchenne.analysis.presentations import presentations, unplaced_ratings
 from duchenne.analysis.privacy.scopes import refusal, scopes_of
 from duchenne.analysis.values import records
@@ -303,7 +304,7 @@ def place_events(
         return None
     events = place(result.dynamics.events, "onset_s")
     shown = (events["phase"] == "stimulus").to_numpy(np.bool_)
-    began = events["rise_time_s"].notna().to_numpy(np.bool_)
+    began = beginnings_s(events).notna().to_numpy(np.bool_)
     since = events["t_from_onset_s"].to_numpy(np.float64)
     return events.assign(latency_s=np.where(shown & began, since, np.nan))
 

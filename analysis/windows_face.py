@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duchenne.analysis.affect.series import AffectSeries
+from duchenne.analysis.face.au_events import beginnings_s
 from duchenne.analysis.face.dynamics import is_lower_face
 from duchenne.analysis.face.emotion import EXPRESSIONS, NEUTRAL, NONE, NOT_ASSESSABLE
 from duchenne.analysis.face.features import (
@@ -305,8 +306,7 @@ def _event_onsets(
         if leave_out_speech and is_lower_face(au):
             own = own[~own["in_speech"].astype(bool)]
         own = own.sort_values("onset_s")
-        began = own["onset_s"].where(own["rise_time_s"].notna())
-        found[au] = np.column_stack([own["onset_s"], began]).astype(np.float64)
+        found[au] = np.column_stack([own["onset_s"], beginnings_s(own)]).astype(np.float64)
     return found
 
 

@@ -116,6 +116,11 @@ def au_events(
     return made.astype({**dict.fromkeys(numbers, "float64"), "complete": "bool", "au": "object"})
 
 
+def beginnings_s(events: pd.DataFrame) -> pd.Series[float]:
+    """Return when :func:`au_events` began: NaN where one was under way when measurement began."""
+    return events["onset_s"].where(events["rise_time_s"].notna())
+
+
 def curve_events(
     times_s: FloatArray,
     values: FloatArray,

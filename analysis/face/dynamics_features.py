@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duchenne.analysis.face.au_events import beginnings_s
 from duchenne.analysis.face.dynamics import is_lower_face
 from duchenne.analysis.face.head_movement import head_range_deg
 from duchenne.analysis.face.smoothing import median_step_s
@@ -107,11 +108,10 @@ def _events(
 
 def _of_events(own: pd.DataFrame, onset_s: float, seconds: float) -> dict[str, float]:
     first = own.sort_values("onset_s").head(1)
-    began = first["onset_s"].where(first["rise_time_s"].notna())
     return {
         "n_events": float(len(own)),
         "event_rate_hz": _rate(len(own), seconds),
-        "first_latency_s": float(began.iloc[0]) - onset_s if len(own) else np.nan,
+        "first_latency_s": float(beginnings_s(first).iloc[0]) - onset_s if len(own) else np.nan,
         "event_peak": float(own["peak"].max()) if len(own) else np.nan,
         "event_area": float(own["area"].sum()),
     }

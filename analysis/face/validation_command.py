@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from duchenne.analysis.command_progress import counted
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ def au_validate(  # noqa: PLR0917 -- typer makes options of them
         return
     if out is None:
         raise UsageError("Say where to write: --out FOLDER (or --read FOLDER to evaluate codings).")
-    from duchenne.analysis.command_progress import counted  # noqa: PLC0415 -- only for the command
     from duchenne.analysis.face.validation import prepare  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.validation_text import CODED_AUS  # noqa: PLC0415 -- heavy
 
@@ -152,7 +152,6 @@ def _session(file: Path) -> Measured:
 
 
 def _video(path: Path, backend: str | None) -> Measured:
-    from duchenne.analysis.command_progress import counted  # noqa: PLC0415 -- only for the command
     from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND  # noqa: PLC0415
     from duchenne.analysis.face.deidentify_video import VideoInput  # noqa: PLC0415 -- heavy
     from duchenne.analysis.face.process import analyse_face  # noqa: PLC0415
