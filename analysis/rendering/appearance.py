@@ -108,6 +108,8 @@ class Look:
         0 to 1.
     wrinkles : float
         Depth of the folds that actions make.
+    fold_width : float
+        Their width, of 0.9 mm.
     brows : Brows
     resting : mapping of str to float
         Facial shapes of this face at rest.
@@ -142,6 +144,7 @@ class Look:
     glasses: str = "none"
     cover: str = "none"
     wrinkles: float = 0.5
+    fold_width: float = 1.0
     brows: Brows = field(default_factory=Brows)
     resting: Mapping[str, float] = field(default_factory=dict)
     asymmetry: float = 0.0

@@ -34,7 +34,8 @@ def render_faces(
     wrinkles: Annotated[
         str,
         typer.Option(
-            metavar="linked | independent | none", help="Whether folds follow the actions."
+            metavar="linked | independent | none | personal",
+            help="Whether folds follow the actions.",
         ),
     ] = "linked",
     props: Annotated[

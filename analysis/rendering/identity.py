@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from duchenne.analysis.rendering.action_units import GAZE_DEG, PROTOTYPES, labels, lip_gap
 from duchenne.analysis.rendering.degrade import degraded, varied
-from duchenne.analysis.rendering.folds import LINKED, WRINKLES, fold_depths
+from duchenne.analysis.rendering.folds import LINKED, PERSONAL, WRINKLES, fold_depths, personal_skin
 from duchenne.analysis.rendering.lighting import exposed, flickered, random_light
 from duchenne.analysis.rendering.plan import (
     NEUTRAL,
@@ -40,6 +40,8 @@ _EYE_CORNERS = {33: 36, 133: 39, 362: 42, 263: 45}
 # Landmarks that a network finds lie off by so much of the distance between the eyes.
 _LANDMARK_NOISE = 0.025
 _N_MESH = 478
+# No picture has this number.
+_SKIN = 2**31
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,9 @@ def render_identity(renderer: Renderer, order: RenderOrder, number: int) -> Rend
     """Render all pictures of one identity; the same number and order give the same pictures."""
     rng = np.random.default_rng([order.seed, number])
     person = random_person(renderer.head, rng, props=order.props)
+    if order.wrinkles == PERSONAL:
+        skin = np.random.default_rng([order.seed, number, _SKIN])
+        person = replace(person, look=personal_skin(person.look, skin))
     at_rest = lip_gap(renderer.head, person.base, person.look.resting)
     done = RenderedIdentity(number, [], [], [], [])
     clothes = worn(renderer.head, person.base, person.look)

@@ -105,7 +105,7 @@ class Painter:
         return Textures(
             face=_packed(colour, relief),
             head=self._scalp(look, noise),
-            folds=paint_folds(self._face, rng),
+            folds=paint_folds(self._face, rng, look.fold_width),
         )
 
     def _skin(

@@ -9,7 +9,14 @@ import pytest
 from duchenne.analysis.rendering.action_units import PROTOTYPES
 from duchenne.analysis.rendering.appearance import Look, random_look
 from duchenne.analysis.rendering.degrade import Film, degraded, random_film, varied
-from duchenne.analysis.rendering.folds import INDEPENDENT, LINKED, NONE, fold_depths
+from duchenne.analysis.rendering.folds import (
+    INDEPENDENT,
+    LINKED,
+    NONE,
+    PERSONAL,
+    fold_depths,
+    personal_skin,
+)
 from duchenne.analysis.rendering.lighting import exposed, flickered, plain_light, random_light
 from duchenne.analysis.rendering.plan import (
     NEUTRAL,
@@ -85,6 +92,24 @@ def test_folds_follow_the_actions_only_where_they_should():
     assert fold_depths(units, look, NONE, rng) == pytest.approx([0, 0, 0, 0])
     many = [[fold_depths({4: w}, look, INDEPENDENT, rng)[1], w] for w in rng.uniform(0, 1, 800)]
     assert abs(np.corrcoef(np.array(many).T)[0, 1]) < 0.1
+
+
+def test_each_skin_folds_in_its_own_way():
+    looks = [
+        personal_skin(Look(wrinkles=0.5, age=0.5), np.random.default_rng(i)) for i in range(400)
+    ]
+    gains = np.array([look.wrinkles / 0.5 for look in looks])
+    assert np.mean(gains == 0) == pytest.approx(0.2, abs=0.06)
+    assert np.median(gains[gains > 0]) == pytest.approx(2.2, rel=0.15)
+    assert gains.max() <= 4
+    widths = [look.fold_width for look in looks]
+    assert 1 <= min(widths) < 1.1
+    assert 2.3 < max(widths) <= 2.4
+    rng = np.random.default_rng(0)
+    still = next(look for look in looks if look.wrinkles == 0)
+    assert fold_depths({4: 1.0}, still, PERSONAL, rng) == pytest.approx([0.06, 0.05, 0.05, 0])
+    deep = replace(still, wrinkles=2.0)
+    assert fold_depths({4: 0.5}, deep, PERSONAL, rng)[1] == pytest.approx(1.05)
 
 
 def test_exposure_makes_up_for_the_light():

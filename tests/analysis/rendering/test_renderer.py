@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,6 +107,21 @@ def test_folds_show_where_they_are_asked_for(shot):
     change = np.abs(plain.image.astype(int) - folded.image).mean(axis=2)
     assert change[forehead].mean() > 1
     assert change[int(plain.landmarks[30, 1]) :].mean() < 0.2
+
+
+def test_wide_folds_are_seen_in_small_pictures(shot):
+    def seen(width):
+        look = replace(LOOK, fold_width=width)
+        plain, folded = (
+            cv2.resize(
+                shot(look=look, folds=np.array([0.0, depth, 0.0, 0.0])).image,
+                None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA,
+            )
+            for depth in (0, 2)
+        )  # fmt: skip
+        return np.abs(plain.astype(int) - folded).mean()
+
+    assert seen(2.4) > 1.3 * seen(1.0)
 
 
 @pytest.mark.parametrize(
