@@ -227,7 +227,7 @@ AU_FRAME = PLACE | {
     "usable": _flag("The face can be measured: found, and with a confidence of at least 0.5."),
     "expr_valence": _number(
         "Valence of the expression by the rule on Action Units, or by the affect model that was given, -1 to "
-        "1; not felt valence.",
+        "1; not felt valence. n/a: not measured; by the rule, where one of its Action Units was not.",
         "1",
     ),
     "expr_arousal": _number(
@@ -324,8 +324,9 @@ _AU_MEANINGS = {
     "r": "Intensity, 0 (absent) to 5 (maximal), measured from the neutral phase where it can be used; "
     "n/a: not measured.",
     "c": "Occurrence in the frame: 1 where the intensity is at least 2 and above the 97.5th percentile "
-    "of the neutral phase (AU43 and AU45, and all without a neutral phase: at least 2); it goes on until "
-    "0.5 below that (AU45: at once), else 0; n/a: not measured.",
+    "of the neutral phase (AU43 and AU45, and all without a neutral phase: at least 2; in pictures of people "
+    "whose neutral face is not known: above what the backend measured in others at rest); it "
+    "goes on until 0.5 below that (AU45: at once), else 0; n/a: not measured.",
     "mean": "Mean intensity while the stimulus was shown, 0 to 5, usable frames only.",
     "peak": "95th percentile of the intensity, smoothed by local parabolas of 0.2 s (Savitzky-Golay) and not "
     "across gaps, while the stimulus was shown, 0 to 5.",

@@ -36,7 +36,8 @@ def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
 
     ``(0.8·AU12 + 0.2·min(AU06, AU12) − 0.5·AU04 − 0.25·(AU09 + AU15 + AU20)) / 5``, clipped to
     [-1, 1]. Where AU12 is known for both sides, their mean counts, so that a one-sided smirk is
-    half a smile. Units other than AU12 and AU04 that are not measured count as 0.
+    half a smile. Units other than AU12 and AU04 that are never measured, and therefore not in the mapping,
+    count as 0; one that is missing in a frame leaves open what the others add up to.
 
     Parameters
     ----------
@@ -46,19 +47,19 @@ def expressive_valence(intensities: Mapping[str, FloatArray]) -> FloatArray:
     Returns
     -------
     (n,) float64
-        -1 to 1; NaN where AU12 or AU04 is not measured.
+        -1 to 1; NaN where a unit of the rule is not measured, and everywhere without AU12 or AU04.
     """
     if "AU12" not in intensities or "AU04" not in intensities:
         return np.full(len(next(iter(intensities.values()), np.zeros(0))), np.nan)
     smile = intensities["AU12"]
     if "AU12L" in intensities and "AU12R" in intensities:
         smile = (intensities["AU12L"] + intensities["AU12R"]) / 2
-    cheek = np.minimum(np.nan_to_num(intensities.get("AU06", np.zeros_like(smile))), smile)
+    cheek = np.minimum(intensities.get("AU06", np.zeros_like(smile)), smile)
     positive = SMILE_WEIGHT * smile + CHEEK_WEIGHT * cheek
     negative = NEGATIVE_WEIGHTS["AU04"] * intensities["AU04"]
     for au, weight in NEGATIVE_WEIGHTS.items():
         if au != "AU04" and au in intensities:
-            negative = negative + weight * np.nan_to_num(intensities[au])
+            negative = negative + weight * intensities[au]
     return np.asarray(np.clip((positive - negative) / 5.0, -1.0, 1.0), np.float64)
 
 

@@ -128,6 +128,8 @@ def calibrate(
     usable frames, features that differ between persons at rest are compared with their median over
     the whole recording (the habitual face; at least 25 usable frames), the others with a typical
     neutral face. The habitual face is wrong where one expression is held most of the time. Where the
+    backend is ``partial`` (True: features may be missing one by one, and no other depends on them), a frame
+    counts in which any is there. Where the
     backend has a ``resting_threshold`` ((n_aus,), highest intensity of resting faces of persons it was
     not told about), units occur above it in pictures and films too short for a habitual face.
 
@@ -144,7 +146,9 @@ def calibrate(
     rule : OccurrenceRule
         When an Action Unit occurs.
     """
-    measured = usable & np.isfinite(features).all(axis=1)
+    finite = np.isfinite(features)
+    partial = bool(getattr(backend, "partial", False))
+    measured = usable & (finite.any(axis=1) if partial else finite.all(axis=1))
     neutral = np.zeros(len(times_s), np.bool_)
     for start, end in windows_s:
         neutral |= (times_s >= start) & (times_s < end)
@@ -152,7 +156,7 @@ def calibrate(
     phase = neutral & measured
     names = backend.au_names
     if phase.sum() >= MIN_NEUTRAL_FRAMES:
-        level = np.median(features[phase], axis=0)
+        level = _medians(features[phase])
         at_rest = backend.intensities(features[phase], level)
         threshold = _thresholds(names, at_rest, rule.percentile)
         return Calibration(
@@ -160,7 +164,7 @@ def calibrate(
         )
     none = np.zeros(len(names))
     if not still and measured.sum() >= MIN_HABITUAL_FRAMES:
-        habitual = np.median(features[measured], axis=0)
+        habitual = _medians(features[measured])
         level = np.where(backend.personal, habitual, backend.typical_neutral)
         return Calibration(
             "habitual face", level, int(measured.sum()), (), none, names, least=rule.least
@@ -170,6 +174,14 @@ def calibrate(
         "typical face", backend.typical_neutral, 0, (), others, names,
         in_order=not still, least=rule.least,
     )  # fmt: skip
+
+
+def _medians(features: FloatArray) -> FloatArray:
+    """Return the median of what is known of each feature; NaN where nothing is."""
+    known = np.isfinite(features).any(axis=0)
+    levels = np.full(features.shape[1], np.nan)
+    levels[known] = np.nanmedian(features[:, known], axis=0)
+    return levels
 
 
 def _thresholds(names: tuple[str, ...], at_rest: FloatArray, percentile: float) -> FloatArray:

@@ -101,9 +101,12 @@ def _event_columns(au: str) -> dict[str, Column]:
     lower = " Events during speech are left out." if au == "AU12" else ""
     return {
         f"{au}_n_events": _count(
-            f"{au}: events (see au_events) that began {_DURING}.{lower} {_HALF}."
+            f"{au}: events (see au_events) that began {_DURING}.{lower} {_HALF}, or {au} is measured in "
+            "less than half of those."
         ),
-        f"{au}_event_rate_hz": _number(f"{au}: the same per second of usable frames.", "Hz"),
+        f"{au}_event_rate_hz": _number(
+            f"{au}: the same per second of frames in which it is measured.", "Hz"
+        ),
         f"{au}_first_latency_s": _number(
             f"{au}: from the onset of the stimulus to that of the first event; n/a: no event, or its "
             "beginning was not measured.",
@@ -125,7 +128,8 @@ FEATURES: dict[str, Column] = {
     ),
     "n_duchenne_smiles": _count(
         "Events of AU12 with AU06 and even sides; a form, not a felt emotion. n/a: the backend does not "
-        "tell AU06 apart from AU12 well enough, or too few usable frames."
+        "tell AU06 apart from AU12 well enough, too few frames, or a smile of which the cheeks or the sides "
+        "were not measured."
     ),
     "face_n_blinks": _count(
         f"Blinks that began {_DURING}, from how far the lids are apart in the film of the face (n_blinks "

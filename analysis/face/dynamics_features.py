@@ -49,14 +49,15 @@ def dynamics_features(
         ``AUxx_event_area`` (sum); ``face_n_blinks face_blink_rate_hz face_blink_duration_s``;
         ``head_speed_mean_deg_s head_range_pitch_deg head_range_yaw_deg head_range_roll_deg``;
         ``smile_onset_speed_per_s smile_symmetry n_duchenne_smiles``;
-        ``n_microexpression_candidates microexpression_candidate_rate_hz``. NaN where not measured.
-        Rates are per second of usable frames.
+        ``n_microexpression_candidates microexpression_candidate_rate_hz``. NaN where not measured: the
+        events of an Action Unit ask for half of the usable frames, ``n_duchenne_smiles`` for every smile's
+        cheeks and sides. Rates are per second of frames in which it was measured.
     """
     times_s = table["time"].to_numpy(np.float64)
     window = (times_s >= onset_s) & (times_s < offset_s)
     usable = window & table["usable"].to_numpy(np.bool_)
     seconds = float(usable.sum()) * median_step_s(times_s)
-    row = _events(table, dynamics, (onset_s, offset_s), seconds, window)
+    row = _events(table, dynamics, (onset_s, offset_s), seconds, usable)
     row |= _blinks(dynamics, (onset_s, offset_s), seconds, usable)
     row |= _head(table, dynamics, usable)
     row |= _bursts(dynamics, (onset_s, offset_s), seconds)
@@ -77,7 +78,7 @@ def _events(
     dynamics: Dynamics,
     window_s: tuple[float, float],
     seconds: float,
-    window: BoolArray,
+    usable: BoolArray,
 ) -> dict[str, Any]:
     events = dynamics.events
     inside = events[_begun(events["onset_s"], window_s)]
@@ -85,23 +86,26 @@ def _events(
     smiles = inside[:0]
     for au in EVENT_AUS:
         values = dict.fromkeys(EVENT_MEASURES, np.nan)
-        known = f"{au}_r" in table.columns and (
-            np.isfinite(table[f"{au}_r"].to_numpy(np.float64)[window]).any()
-        )
-        if known:
+        known = np.zeros(len(table), np.bool_)
+        if f"{au}_r" in table.columns:
+            known = usable & np.isfinite(table[f"{au}_r"].to_numpy(np.float64))
+        if known.any() and known.sum() >= MIN_MEASURED_FRACTION * usable.sum():
             own = inside[inside["au"] == au]
-            spent_s = seconds
             if dynamics.options.leave_out_speech and is_lower_face(au):
                 own = own[~own["in_speech"].astype(bool)]
-                talks = dynamics.speaking[window] == 1.0
-                spent_s = seconds * (1 - float(talks.mean()))
+                known &= dynamics.speaking != 1.0
+            spent_s = seconds * float(known.sum()) / float(usable.sum())
             if spent_s > 0:
                 values = _of_events(own, window_s[0], spent_s)
             smiles = own if au == SMILE else smiles
         row |= {f"{au}_{name}": value for name, value in values.items()}
     row["smile_onset_speed_per_s"] = _mean(smiles, "onset_speed_per_s")
     row["smile_symmetry"] = _mean(smiles, "symmetry")
-    told = "duchenne" not in dynamics.not_measured and np.isfinite(row[f"{SMILE}_n_events"])
+    told = (
+        "duchenne" not in dynamics.not_measured
+        and np.isfinite(row[f"{SMILE}_n_events"])
+        and bool(np.isfinite(smiles["duchenne"].to_numpy(np.float64)).all())
+    )
     row["n_duchenne_smiles"] = float((smiles["duchenne"] == 1).sum()) if told else np.nan
     return row
 

@@ -168,13 +168,19 @@ def _score(
             strengths.append(np.fmax.reduce(values))
             entry_weights.append(np.where(np.isfinite(values), alternatives, 0.0).max(axis=0))
     core = [
-        np.fmax.reduce([occurrences[au] for au in _measured(entry, occurrences)])
+        _any_occurs([occurrences[au] for au in _measured(entry, occurrences)])
         for entry in prototype.core
     ]
     # What is known to be inactive decides, whatever the other units did.
     state = np.fmin.reduce(core)
     state = np.where((state > 0) & np.isnan(core).any(axis=0), np.nan, state)
     return _counted(state, _weighted(strengths, entry_weights))
+
+
+def _any_occurs(alternatives: list[FloatArray]) -> FloatArray:
+    """Return 1 where one of them occurs, 0 where none does, NaN where none is known to but one may."""
+    found = np.fmax.reduce(alternatives)
+    return np.where((found == 0) & np.isnan(alternatives).any(axis=0), np.nan, found)
 
 
 def _weighted(strengths: list[FloatArray], weights: list[FloatArray]) -> FloatArray:
@@ -208,6 +214,7 @@ def _one_sided_score(
                 elsewhere = (here > 0) | (there > 0)
                 acts = _acts_on(au, side, other, intensities, occurrences)
                 state = np.where(elsewhere & ~(acts > 0) & (state > 0), 0.0, state)
+                state = np.where(np.isnan(here + there) & (state > 0), np.nan, state)
         strengths = [intensities[f"{au}{side}"] for au in units]
         unit_weights = [np.full(len(state), weights.get(au, 1.0)) for au in units]
         scores.append(_counted(state, _weighted(strengths, unit_weights)))

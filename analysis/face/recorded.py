@@ -46,7 +46,14 @@ class RecordedBackend:
         Channels of the stream.
     reliability : dict of str to float
         Of the estimator that sent them, where it is known.
+
+    Attributes
+    ----------
+    partial : bool
+        Units may be missing one by one.
     """
+
+    partial = True
 
     def __init__(self, au_names: tuple[str, ...], reliability: dict[str, float]) -> None:
         self.name = RECORDED
@@ -72,6 +79,12 @@ def au_channels(stream: Stream) -> tuple[str, ...]:
     return tuple(c.label for c in stream.info.channels if _AU.match(c.label))
 
 
+def _measured_channels(stream: Stream) -> tuple[str, ...]:
+    """Return the Action Units that were measured at least once; all of them where none was."""
+    names = au_channels(stream)
+    return tuple(au for au in names if np.isfinite(stream.column(au)).any()) or names
+
+
 def recorded_face(
     stream: Stream,
     affect: Stream | None = None,
@@ -95,11 +108,12 @@ def recorded_face(
     Returns
     -------
     FaceResult
-        Intensities are those of the stream, clipped to 0 to 5. Without an affect stream a sample is
+        Intensities are those of the stream, clipped to 0 to 5; channels that never hold one are left out
+        where others do. Without an affect stream a sample is
         usable where any Action Unit was measured, with confidence 1, and the pose is NaN. Speech and
         blinks are not measured. Samples whose stamps run backwards are sorted.
     """
-    names = au_channels(stream)
+    names = _measured_channels(stream)
     times = np.asarray(stream.times_s, np.float64)
     order = np.argsort(times, kind="stable")
     order = order[np.isfinite(times[order])]

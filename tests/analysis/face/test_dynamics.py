@@ -166,6 +166,29 @@ def test_too_few_usable_frames_give_no_counts(made):
     assert np.isnan(row["n_microexpression_candidates"])
 
 
+def test_a_unit_that_was_mostly_missing_has_no_events_and_its_rate_counts_its_own_time():
+    table = frames()
+    missing = (TIMES >= 8) & (TIMES < 9.5)
+    table.loc[missing, "AU04_r"] = np.nan
+    table.loc[(TIMES >= 5) & (TIMES < 9), "AU01_r"] = np.nan
+    dynamics = face_dynamics(table, signals(), Told())
+    row = face_features(table.assign(speaking=dynamics.speaking), 5.0, 10.0, dynamics)
+    assert row["AU04_n_events"] == 1
+    assert row["AU04_event_rate_hz"] == pytest.approx(1 / 3.5, rel=0.01)
+    assert row["AU12_event_rate_hz"] == pytest.approx(0.2)
+    for name in ("n_events", "event_rate_hz", "first_latency_s", "event_peak", "event_area"):
+        assert np.isnan(row[f"AU01_{name}"])
+
+
+def test_a_smile_whose_cheeks_were_not_seen_leaves_the_number_of_genuine_ones_open():
+    table = frames()
+    table.loc[(TIMES >= 6.5) & (TIMES < 7.5), "AU06_r"] = np.nan
+    dynamics = face_dynamics(table, signals(), Told())
+    row = face_features(table.assign(speaking=dynamics.speaking), 5.0, 10.0, dynamics)
+    assert row["AU12_n_events"] == 1
+    assert np.isnan(row["n_duchenne_smiles"])
+
+
 def test_every_column_has_its_place_in_a_codebook(made):
     row = row_of(made, 5.0, 10.0)
     assert set(FEATURES) <= set(row)

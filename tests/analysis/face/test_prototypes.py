@@ -69,6 +69,16 @@ def match(measured=ALL, **given):
         ({"AU15": np.nan}, "not_assessable", 0.0),
         ({"AU15": np.nan, "AU17": 4}, "none", 0.0),
         ({"AU14L": np.nan, "AU17": 4}, "not_assessable", 0.0),
+        # An alternative that was not measured may be the one that acts.
+        ({"AU09": np.nan, "AU17": 4}, "not_assessable", 0.0),
+        ({"AU04": 4, "AU05": np.nan}, "not_assessable", 0.0),
+        ({"AU09": np.nan, "AU06": 3, "AU12": 4}, "happiness", 0.7),
+        # A dimple is no contempt where the smile that it may belong to was not measured.
+        (
+            {"AU14L": 4, "AU14": 4, "AU12L": np.nan, "AU12R": np.nan, "AU12": np.nan},
+            "not_assessable",
+            0.0,
+        ),
         ({"AU14L": 4, "AU14": 4, "AU12L": 4, "AU12R": np.nan, "AU12": 4}, "none", 0.0),
     ],
 )
@@ -144,6 +154,15 @@ def test_valence_by_hand():
     assert valence(AU04=0, AU12=4, AU12L=4, AU12R=0, AU06=0) == pytest.approx(0.32)
     assert np.isnan(valence(AU04=np.nan, AU12=1))
     assert np.isnan(valence(AU12=1))
+
+
+@pytest.mark.parametrize("au", ["AU04", "AU06", "AU09", "AU12R", "AU15", "AU20"])
+def test_a_unit_that_is_missing_in_a_frame_leaves_its_valence_open(au):
+    units = {name: np.array([1.0, 1.0]) for name in ALL}
+    units[au][1] = np.nan
+    assert np.isfinite(expressive_valence(units)).tolist() == [True, False]
+    without = {name: values for name, values in units.items() if name != au}
+    assert np.isfinite(expressive_valence(without)).all() == (au != "AU04")
 
 
 def test_occurrence_needs_two_and_the_neutral_percentile():
