@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 FACES_SHOWN = 4
 LEAST_PLACES = 5
+EVERYWHERE = "all regions"
+"""The map for units that have no region of their own."""
 _TRANSFORMERS = {"mae_teacher": "encoder", "vit_se": "body"}
 _OWN = {"me_graphau": "length of the features of each unit", "emofan": "sum of the landmark maps"}
 
@@ -100,7 +102,8 @@ def _drawn_regions(task: Task, batch: Batch) -> tuple[NDArray[np.float32], tuple
     assert isinstance(task.net, EacNet)
     slope = task.net.slope
     each = [attention_map(where[:, 2 * i : 2 * i + 2], slope) for i in range(len(REGIONS))]
-    return np.stack(each, axis=1), tuple(REGIONS), "maps drawn from landmarks"
+    maps = np.stack([*each, np.max(each, axis=0)], axis=1)
+    return maps, (*REGIONS, EVERYWHERE), "maps drawn from landmarks"
 
 
 def rollout(task: Task, images: Tensor) -> Tensor:
@@ -288,7 +291,7 @@ def write_attention(
 
 
 def map_of(label: str, names: Sequence[str]) -> int:
-    """Return which map belongs to a label: its own, the region that names it, or the first."""
+    """Return which map belongs to a label: its own, the region that names it, that of all, or the first."""
     if label in names:
         return list(names).index(label)
     unit = label.removeprefix("AU").lstrip("0")
@@ -296,7 +299,7 @@ def map_of(label: str, names: Sequence[str]) -> int:
         inside = name.partition("(")[2].rstrip(")").split(", ")
         if f"AU{unit}" in inside:
             return i
-    return 0
+    return list(names).index(EVERYWHERE) if EVERYWHERE in names else 0
 
 
 def _enlarged(maps: NDArray[np.float32], px: int) -> NDArray[np.float32]:

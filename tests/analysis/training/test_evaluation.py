@@ -322,7 +322,7 @@ def test_grad_cam_finds_what_the_answer_depends_on(faces: Faces) -> None:
 @pytest.mark.parametrize(
     ("model", "settings", "shape"),
     [
-        ("eac_net", {"model_settings": {"width": 8}}, (10, 100, 100)),
+        ("eac_net", {"model_settings": {"width": 8}}, (11, 100, 100)),
         ("jaa_net", {}, (2, 44, 44)),
         ("heatmap_hourglass", {"input_px": 64}, (2, 16, 16)),
         (
@@ -354,6 +354,7 @@ def test_what_is_shown_on_a_sheet(faces: Faces) -> None:
     regions = ("lids (AU7)", "mouth corners (AU12, AU14, AU15)")
     assert map_of("AU12", regions) == 1
     assert map_of("AU01", regions) == 0
+    assert map_of("AU26", (*regions, "all regions")) == len(regions)
 
 
 def test_speed_is_of_single_faces(
