@@ -273,6 +273,7 @@ def small_task(model: str, **changes: object) -> tuple[Task, Faces]:
 
 
 BY_HEART = [
+    ("cnn_baseline", {"input_px": 32}, 3e-3, 5),
     ("resnet18_student", {"input_px": 32}, 3e-3, 8),
     (
         "mae_teacher",
@@ -284,9 +285,11 @@ BY_HEART = [
         30,
     ),
     ("me_graphau", {"input_px": 32, "model_settings": {"stage": 1}}, 3e-3, 9),
+    ("me_graphau", {"input_px": 32, "model_settings": {"stage": 2}}, 3e-3, 9),
     ("heatmap_hourglass", {"input_px": 64}, 3e-3, 8),
     ("heatmap_deconv", {"input_px": 32}, 5e-4, 14),
     ("jaa_net", {}, 2e-3, 4),
+    ("jaa_net_v2", {}, 2e-3, 5),
 ]
 
 
