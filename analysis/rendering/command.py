@@ -44,6 +44,13 @@ def render_faces(
     grey: Annotated[
         bool, typer.Option("--grey", help="Grey pictures, as the student backend sees faces.")
     ] = False,
+    expressions: Annotated[
+        str,
+        typer.Option(
+            metavar="standard | distress",
+            help="Or with a quarter of faces that cry or are in pain.",
+        ),
+    ] = "standard",
     seed: Annotated[int, typer.Option(help="Other people for another number.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
@@ -53,7 +60,7 @@ def render_faces(
     from duchenne.analysis.rendering.identity import RenderOrder
 
     file = head_file(head, lambda text: typer.echo(text, err=True))
-    order = RenderOrder(str(file), px, seed, pictures, align, wrinkles, props, grey)
+    order = RenderOrder(str(file), px, seed, pictures, align, wrinkles, props, grey, expressions)
     begun_s = time.monotonic()
     with _progress() as progress:
         n = render_set(

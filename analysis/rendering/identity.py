@@ -12,8 +12,10 @@ from duchenne.analysis.rendering.degrade import degraded, varied
 from duchenne.analysis.rendering.folds import LINKED, PERSONAL, WRINKLES, fold_depths, personal_skin
 from duchenne.analysis.rendering.lighting import exposed, flickered, random_light
 from duchenne.analysis.rendering.plan import (
+    EXPRESSIONS,
     NEUTRAL,
     NO_ACTION,
+    STANDARD,
     exposure,
     random_person,
     random_shot,
@@ -22,7 +24,7 @@ from duchenne.analysis.rendering.plan import (
 from duchenne.analysis.rendering.scene import Shown
 from duchenne.analysis.rendering.wearing import occluder, worn
 from duchenne.analysis.training.alignment import ALIGNMENTS, alignment
-from duchenne.analysis.training.datasets.base import EXPRESSIONS
+from duchenne.analysis.training.datasets.base import EXPRESSIONS as CLASSES
 from duchenne.stimuli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,11 +67,13 @@ class RenderOrder:
         Glasses, covers and occluders may occur.
     grey : bool
         Three equal channels, as ``duchenne au`` sees faces.
+    expressions : str
+        One of `duchenne.analysis.rendering.plan.EXPRESSIONS`.
 
     Raises
     ------
     UsageError
-        For an alignment or wrinkles that there are not.
+        For an alignment, wrinkles or expressions that there are not.
     """
 
     head: str
@@ -80,10 +84,14 @@ class RenderOrder:
     wrinkles: str = LINKED
     props: bool = True
     grey: bool = False
+    expressions: str = STANDARD
 
     def __post_init__(self) -> None:
         if self.wrinkles not in WRINKLES:
             raise UsageError(f"--wrinkles is one of {', '.join(WRINKLES)}, not {self.wrinkles}.")
+        if self.expressions not in EXPRESSIONS:
+            known = ", ".join(EXPRESSIONS)
+            raise UsageError(f"--expressions is one of {known}, not {self.expressions}.")
         if self.align not in {EYES, *ALIGNMENTS}:
             known = ", ".join((EYES, *ALIGNMENTS))
             raise UsageError(f"--align is one of {known}, not {self.align}.")
@@ -129,7 +137,7 @@ def render_identity(renderer: Renderer, order: RenderOrder, number: int) -> Rend
     at_rest = lip_gap(renderer.head, person.base, person.look.resting)
     done = RenderedIdentity(number, [], [], [], [])
     clothes = worn(renderer.head, person.base, person.look)
-    for i, kind in enumerate(shot_kinds(order.pictures)):
+    for i, kind in enumerate(shot_kinds(order.pictures, order.expressions)):
         picture = np.random.default_rng([order.seed, number, i])
         shot = random_shot(kind, picture, props=order.props)
         light = person.light
@@ -157,9 +165,9 @@ def render_identity(renderer: Renderer, order: RenderOrder, number: int) -> Rend
         done.landmarks.append(rendered.landmarks)
         truth = labels(shot.act, rendered.lip_gap, at_rest)
         if kind in {NEUTRAL, NO_ACTION}:
-            truth[EXPRESSION] = EXPRESSIONS.index("neutral")
+            truth[EXPRESSION] = CLASSES.index("neutral")
         elif shot.emotion in PROTOTYPES:
-            truth[EXPRESSION] = EXPRESSIONS.index(shot.emotion)
+            truth[EXPRESSION] = CLASSES.index(shot.emotion)
         done.labels.append(truth)
         condition: dict[str, str | float] = {"subject": subject_name(number), "picture": i}
         condition |= _conditions(person, shot, light)

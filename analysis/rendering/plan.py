@@ -4,7 +4,8 @@ An identity is one person in one place: face, look, lamp, backdrop, camera and t
 stay. The pictures hold neutral frames, frames without any action but with moving eyes, head and light,
 single actions, smiles with and without AU6, prototypes of emotions, random combinations, and mouths that
 talk. AU6 and AU12 are drawn without regard to each other in smiles, so that AU6 can only be read from the
-eyes and the cheeks.
+eyes and the cheeks. Faces that cry or are in pain come on demand: brows, lids and a mouth that is drawn out,
+down and up at once, which random combinations hardly ever bring together.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.rendering.head import Float32, HeadModel
     from duchenne.analysis.rendering.lighting import Light
 
-NEUTRAL, NO_ACTION, SINGLE, SMILE, PROTOTYPE, RANDOM, TALK = (
+NEUTRAL, NO_ACTION, SINGLE, SMILE, PROTOTYPE, RANDOM, TALK, DISTRESS = (
     "neutral",
     "no-action",
     "single",
@@ -39,11 +40,31 @@ NEUTRAL, NO_ACTION, SINGLE, SMILE, PROTOTYPE, RANDOM, TALK = (
     "prototype",
     "random",
     "talk",
+    "distress",
 )
 SHARES: Mapping[str, float] = MappingProxyType(
     {NEUTRAL: 2, NO_ACTION: 4, SINGLE: 4, SMILE: 3, PROTOTYPE: 4, RANDOM: 6, TALK: 1}
 )
 """How many pictures of 24 are of each kind."""
+STANDARD = "standard"
+EXPRESSIONS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        STANDARD: SHARES,
+        DISTRESS: MappingProxyType(
+            {
+                NEUTRAL: 2,
+                NO_ACTION: 4,
+                SINGLE: 3,
+                SMILE: 3,
+                PROTOTYPE: 2,
+                RANDOM: 3,
+                TALK: 1,
+                DISTRESS: 6,
+            }
+        ),
+    }
+)
+"""Shares of the kinds: the usual ones, or with a quarter of faces that cry or are in pain."""
 OCCLUDERS = ("hand", "cup")
 
 _TALKING = (25, 26, 18, 22, 16, 17, 20, 24)
@@ -56,6 +77,26 @@ _EXCLUDES: Mapping[int, tuple[int, ...]] = MappingProxyType(
         18: (20, 12, 22),
         12: (15, 20),
         45: (5,),
+    }
+)
+_CORNERS_UP = 12
+# Crying and pain: chance and least weight of each action (Prkachin 1992, Pain 51; Prkachin & Solomon 2008).
+_IN_DISTRESS: Mapping[int, tuple[float, float]] = MappingProxyType(
+    {
+        1: (0.6, 0.2),
+        4: (0.9, 0.3),
+        6: (0.6, 0.2),
+        7: (0.6, 0.2),
+        9: (0.3, 0.1),
+        10: (0.35, 0.1),
+        12: (0.4, 0.1),
+        15: (0.5, 0.2),
+        17: (0.6, 0.2),
+        20: (0.45, 0.2),
+        24: (0.15, 0.1),
+        25: (0.35, 0.1),
+        26: (0.2, 0.1),
+        45: (0.5, 0.4),
     }
 )
 _BESIDE = ("jawLeft", "jawRight", "jawForward", "mouthLeft", "mouthRight")
@@ -142,11 +183,12 @@ def exposure(rng: np.random.Generator) -> float:
     return float(np.exp(rng.normal(np.log(0.27), 0.3)))
 
 
-def shot_kinds(n_pictures: int) -> list[str]:
-    """Return the kinds of an identity's pictures, in the shares of `SHARES`; the first is neutral."""
-    total = sum(SHARES.values())
-    ends = np.cumsum(list(SHARES.values())) / total * n_pictures
-    kinds = list(SHARES)
+def shot_kinds(n_pictures: int, expressions: str = STANDARD) -> list[str]:
+    """Return the kinds of an identity's pictures, in shares of `EXPRESSIONS`; the first is neutral."""
+    shares = EXPRESSIONS[expressions]
+    total = sum(shares.values())
+    ends = np.cumsum(list(shares.values())) / total * n_pictures
+    kinds = list(shares)
     return [kinds[int(np.searchsorted(ends, i + 0.5)) if i else 0] for i in range(n_pictures)]
 
 
@@ -156,7 +198,7 @@ def random_shot(kind: str, rng: np.random.Generator, *, props: bool = True) -> S
     Parameters
     ----------
     kind : str
-        Of `SHARES`.
+        Of `EXPRESSIONS`.
     rng : numpy.random.Generator
     props : bool
         Something may be in front of the face.
@@ -184,7 +226,7 @@ def random_shot(kind: str, rng: np.random.Generator, *, props: bool = True) -> S
     if kind not in {NEUTRAL, NO_ACTION}:
         if rng.random() < 0.1:
             units[45] = float(rng.uniform(0.2, 1))
-        units = compatible(units, rng)
+        units = compatible(units, rng, drawn_both_ways=kind == DISTRESS)
         if rng.random() < 0.08:
             other = {str(rng.choice(_BESIDE)): float(rng.uniform(0.1, 0.5))}
         elif rng.random() < 0.05:
@@ -205,11 +247,16 @@ def random_shot(kind: str, rng: np.random.Generator, *, props: bool = True) -> S
     )
 
 
-def compatible(units: Mapping[int, float], rng: np.random.Generator) -> dict[int, float]:
-    """Return the actions without those that the others exclude."""
+def compatible(
+    units: Mapping[int, float], rng: np.random.Generator, *, drawn_both_ways: bool = False
+) -> dict[int, float]:
+    """Return the actions without those that the others exclude.
+
+    Corners of the mouth that go up do not go down or aside, but where ``drawn_both_ways``.
+    """
     kept = {unit: weight for unit, weight in units.items() if weight > 0}
     for unit, others in _EXCLUDES.items():
-        if unit in kept:
+        if unit in kept and not (drawn_both_ways and unit == _CORNERS_UP):
             for other in others:
                 kept.pop(other, None)
     if 5 in kept and rng.random() < 0.5:
@@ -277,9 +324,21 @@ def _random(rng: np.random.Generator) -> _Combination:
     return units, _one_sided(units, rng, 0.15)
 
 
+def _distress(rng: np.random.Generator) -> _Combination:
+    strength = _strength(rng, 0.5)
+    units = {
+        unit: strength * _strength(rng, least)
+        for unit, (chance, least) in _IN_DISTRESS.items()
+        if rng.random() < chance
+    }
+    return units, {}
+
+
 def _talk(rng: np.random.Generator) -> _Combination:
     some = rng.choice(_TALKING, int(rng.integers(1, 4)), replace=False)
     return {int(unit): _strength(rng, 0.1, 0.8) for unit in some}, {}
 
 
-_COMBINATIONS = MappingProxyType({SINGLE: _single, SMILE: _smile, RANDOM: _random, TALK: _talk})
+_COMBINATIONS = MappingProxyType(
+    {SINGLE: _single, SMILE: _smile, RANDOM: _random, TALK: _talk, DISTRESS: _distress}
+)

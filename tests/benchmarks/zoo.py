@@ -9,7 +9,8 @@ again, and a training that was broken off goes on. ``--size cpu`` is what two pr
 four hours: few people, small pictures, few epochs, no weights of ImageNet (systems that begin with a
 ResNet-50 take that of the heat maps). ``--size gpu`` follows the papers.
 ``--what ablation`` repeats the comparison of LibreFace: few people with labels, many without.
-``--what student`` trains the student that is shipped (``--more`` names further sets of people with labels).
+``--what student`` trains the student that is shipped: ``--train`` has ``--wrinkles independent``, ``--folds``
+names sets with ``--wrinkles personal``, ``--more`` further sets of people with labels.
 """
 
 from __future__ import annotations
@@ -188,17 +189,28 @@ def ablation(size: str) -> tuple[Plan, ...]:
 
 
 def student(size: str) -> tuple[Plan, ...]:
-    """Return the trainings of the shipped student: blendshapes of the others, then 20 units of all."""
+    """Return the trainings of the shipped student.
+
+    Blendshapes of the others, then 20 units of all, of people whose folds tell of the actions as each skin
+    does, and of these with the further sets.
+    """
     first = next(plan for plan in ablation(size) if plan.name == "student_first")
-    more = {
-        "labels": list(MEASURED),
-        "batch_size": 64,
-        "validation": 0.05,
-        "ema": 0.99,
-        "augmentation": GENTLE,
-        "initial": "{runs}/student_first/best.safetensors",
-    }
-    return first, Plan("student", "resnet18_student", first.px, 7, more, "all")
+    units = {
+        "labels": list(MEASURED), "batch_size": 64, "validation": 0.05, "ema": 0.99, "augmentation": GENTLE,
+    }  # fmt: skip
+    later = units | {"warmup_epochs": 0.2, "augmentation": GENTLE | {"blur": 0.3}}
+    steps = (
+        ("student_all", 7, units | from_run("student_first"), "all"),
+        ("student_folds", 4, later | {"learning_rate": 6e-4} | from_run("student_all"), "folds"),
+        (
+            "student",
+            6,
+            later | {"learning_rate": 7e-4} | from_run("student_folds"),
+            "folds and more",
+        ),
+    )
+    plans = (Plan(name, first.model, first.px, n, how, data) for name, n, how, data in steps)
+    return first, *plans
 
 
 def plans_of(what: str, size: str) -> tuple[Plan, ...]:
@@ -266,23 +278,31 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=100, help="with Action Unit labels")
     parser.add_argument("--what", choices=("systems", "ablation", "student"), default="systems")
     parser.add_argument("--more", type=Path, nargs="*", default=[], help="further sets (student)")
+    parser.add_argument(
+        "--folds", type=Path, nargs="*", default=[], help="personal folds (student)"
+    )
     parser.add_argument("--only", nargs="*", help="names of trainings")
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     folders = parts(arguments.train, out, arguments.people)
-    folders["all"] = arguments.train
+    if arguments.what == "student" and not arguments.folds:
+        parser.error("the shipped student also learns from --folds")
     if arguments.what != "systems":
         folders["pseudo"] = pseudo_labels(folders["others"], out / "data" / "pseudo")
+    sets = {name: [folder] for name, folder in folders.items()} | {
+        "all": [arguments.train, *arguments.more],
+        "folds": arguments.folds,
+        "folds and more": [*arguments.folds, *arguments.more],
+    }
     plans = plans_of(arguments.what, arguments.size)
     for plan in plans:
         if not arguments.only or plan.name in arguments.only:
-            data = [folders[plan.data], *(arguments.more if plan.data == "all" else ())]
-            run(plan, arguments.size, data, out)
+            run(plan, arguments.size, sets[plan.data], out)
     scored = [
         out / plan.name / "best.safetensors"
         for plan in plans
-        if plan.data in ("labelled", "all") and (out / plan.name / "finished").is_file()
+        if plan.data not in ("others", "pseudo") and (out / plan.name / "finished").is_file()
     ]
     command = [sys.executable, "-m", "duchenne.cli", "evaluate", *map(str, scored)]
     command += ["--data", str(arguments.test), "--part", "all"]

@@ -19,15 +19,33 @@ from duchenne.analysis.rendering.folds import (
 )
 from duchenne.analysis.rendering.lighting import exposed, flickered, plain_light, random_light
 from duchenne.analysis.rendering.plan import (
+    DISTRESS,
     NEUTRAL,
     NO_ACTION,
     PROTOTYPE,
+    RANDOM,
     SHARES,
     SMILE,
     random_person,
     random_shot,
     shot_kinds,
 )
+
+
+def test_distress_brings_brows_lids_and_a_mouth_that_is_drawn_both_ways():
+    assert Counter(shot_kinds(24, DISTRESS))[DISTRESS] == 6
+    assert set(shot_kinds(24)) == set(SHARES)
+    rng = np.random.default_rng(0)
+    shots = [random_shot(DISTRESS, rng) for _ in range(300)]
+    shown = [set(shot.act.units) for shot in shots]
+    both = np.mean([{12, 15} <= units or {12, 20} <= units for units in shown])
+    frown_and_mouth = np.mean([4 in units and bool(units & {12, 15, 17, 20}) for units in shown])
+    assert both > 0.15
+    assert frown_and_mouth > 0.7
+    assert all(shot.emotion == "" and not shot.act.side for shot in shots)
+    assert not any({24, 25} <= units for units in shown)
+    smiles = [set(random_shot(RANDOM, rng).act.units) for _ in range(300)]
+    assert not any({12, 15} <= units for units in smiles)
 
 
 @pytest.mark.parametrize("n", [1, 7, 24, 50])

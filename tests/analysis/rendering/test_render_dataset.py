@@ -103,6 +103,8 @@ def test_ablated_folds_change_no_label(rendered, order, tmp_path):
 def test_orders_that_cannot_be_are_refused(order, rendered):
     with pytest.raises(UsageError, match="linked, independent, none"):
         RenderOrder(order.head, wrinkles="some")
+    with pytest.raises(UsageError, match="--expressions is one of standard, distress"):
+        RenderOrder(order.head, expressions="glee")
     with pytest.raises(UsageError, match="eyes, A1"):
         RenderOrder(order.head, align="B7")
     with pytest.raises(DuchenneError, match="exists already"):
