@@ -98,6 +98,31 @@ class Dynamics:
     options: DynamicsOptions = DEFAULT_OPTIONS
 
 
+def whole_units(backend: AUBackend) -> list[str]:
+    """Return the Action Units of a backend, those of single sides aside."""
+    return [au for au in backend.au_names if au[-1] not in "LR"]
+
+
+def unit_events(
+    table: pd.DataFrame, backend: AUBackend, options: DynamicsOptions = DEFAULT_OPTIONS
+) -> pd.DataFrame:
+    """Return the events of all Action Units, with ``symmetry`` and ``duchenne``.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``time`` and ``AUxx_r``, one row per frame.
+    backend : AUBackend
+        What measured the intensities.
+    options : DynamicsOptions
+    """
+    events = au_events(
+        table, whole_units(backend), smoothing=options.smoothing, rule=options.events
+    )
+    is_reliable = duchenne_reliable(backend)
+    return with_smiles(events, table, duchenne_reliable=is_reliable, smoothing=options.smoothing)
+
+
 def face_dynamics(
     table: pd.DataFrame,
     signals: FaceSignals,
@@ -106,6 +131,7 @@ def face_dynamics(
     flow: FloatArray | None = None,
     sound: tuple[FloatArray, FloatArray] | None = None,
     usual_eyes: tuple[float, float] | None = None,
+    events: pd.DataFrame | None = None,
     options: DynamicsOptions = DEFAULT_OPTIONS,
 ) -> Dynamics:
     """Measure what happens over time.
@@ -125,6 +151,8 @@ def face_dynamics(
     usual_eyes : (left, right), optional
         How open the eyes usually are, where the frames are part of a longer film; see
         :func:`~duchenne.analysis.face.blinks.eye_closure`.
+    events : pandas.DataFrame, optional
+        Of :func:`unit_events` in the whole film, where the frames are part of a longer one.
     options : DynamicsOptions
     """
     times_s = table["time"].to_numpy(np.float64)
@@ -132,10 +160,9 @@ def face_dynamics(
     closure = eye_closure(signals, usual_eyes)
     blinks = find_blinks(times_s, closure)
     head = head_speed_deg_s(times_s, signals.pose_deg, options.smoothing)
-    whole = [au for au in backend.au_names if au[-1] not in "LR"]
+    whole = whole_units(backend)
     is_reliable = duchenne_reliable(backend)
-    events = au_events(table, whole, smoothing=options.smoothing, rule=options.events)
-    events = with_smiles(events, table, duchenne_reliable=is_reliable, smoothing=options.smoothing)
+    events = unit_events(table, backend, options) if events is None else events
     events = events.assign(in_speech=_in_speech(events, times_s, talks))
     found = spot(
         times_s,

@@ -18,11 +18,17 @@ from duchenne.analysis.face.dynamics import (
     Dynamics,
     DynamicsOptions,
     face_dynamics,
+    unit_events,
 )
 from duchenne.analysis.face.frames import FloatArray
 from duchenne.analysis.face.measured import Frame, MeasuredFilm, measure_film
 from duchenne.analysis.face.quality import DEFAULT_LIMITS, QualityLimits
-from duchenne.analysis.face.result import FaceResult, film_quality, frame_result
+from duchenne.analysis.face.result import (
+    FaceResult,
+    film_quality,
+    frame_result,
+    usable_intensities,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,8 +41,9 @@ if TYPE_CHECKING:
 
 Sound = tuple[FloatArray, FloatArray]
 
-# A quarter of an hour at 30 frames per second, and so many frames before and after it that an event at its
-# edge is seen whole.
+# A quarter of an hour at 30 frames per second, and so many frames before and after it that what is brief
+# (blinks, speech, closed eyes, bursts) is seen whole. Events last as long as they last: they are found in
+# the whole film at once.
 PART_FRAMES = 27_000
 MARGIN_FRAMES = 1_800
 
@@ -116,6 +123,7 @@ class FaceFilm:
         quality |= {"affect": affect.report()}
         before: FloatArray | None = None
         occurs = [f"{name}_c" for name in self.backend.au_names]
+        events = self._events(calibration, options) if n > self.part_frames else None
         for first in range(0, max(n, 1), self.part_frames):
             last = min(first + self.part_frames, n)
             begin, end = max(0, first - self.margin_frames), min(n, last + self.margin_frames)
@@ -134,10 +142,33 @@ class FaceFilm:
                     flow=part.flow,
                     sound=sound,
                     usual_eyes=usual_eyes,
+                    events=None if events is None else _near(events, part.measured.time_s),
                     options=options,
                 )
                 result = _with_dynamics(result, dynamics)
             yield _cut(result, first - begin, last - begin, is_first=first == 0, is_last=last == n)
+
+    def _events(self, calibration: Calibration, options: DynamicsOptions) -> pd.DataFrame | None:
+        """Return the events of the whole film; its intensities are held in single precision for it."""
+        if self.still:
+            return None
+        n = len(self.film)
+        curves = np.empty((n, len(self.backend.au_names)), np.float32)
+        for first in range(0, n, self.part_frames):
+            last = min(first + self.part_frames, n)
+            measured = self.film.part(first, last).measured
+            curves[first:last] = usable_intensities(measured, self.backend, calibration)
+        columns = {f"{au}_r": curves[:, i] for i, au in enumerate(self.backend.au_names)}
+        return unit_events(
+            pd.DataFrame({"time": self.film.time_s} | columns), self.backend, options
+        )
+
+
+def _near(events: pd.DataFrame, times_s: FloatArray) -> pd.DataFrame:
+    """Return the events that begin within these times."""
+    onsets = events["onset_s"].to_numpy(np.float64)
+    near = (onsets >= times_s.min()) & (onsets <= times_s.max())
+    return pd.DataFrame(events.loc[near]).reset_index(drop=True)
 
 
 def measure_faces(

@@ -60,6 +60,14 @@ def _in_blocks(backend: AUBackend, features: FloatArray, neutral: FloatArray) ->
     return np.concatenate([backend.intensities(features[i : i + BLOCK], neutral) for i in starts])
 
 
+def usable_intensities(
+    measured: Measured, backend: AUBackend, calibration: Calibration
+) -> FloatArray:
+    """Return the intensities of the backend's Action Units, (n, n_aus), 0 to 5; NaN in unusable frames."""
+    raw = _in_blocks(backend, measured.features, calibration.neutral)
+    return np.where(measured.usable[:, None], raw, np.nan)
+
+
 def frame_result(
     measured: Measured,
     backend: AUBackend,
@@ -76,8 +84,7 @@ def frame_result(
     before : (n_aus,) float64, optional
         Which Action Units occurred in the frame before the first; none where absent.
     """
-    raw = _in_blocks(backend, measured.features, calibration.neutral)
-    intensities = np.where(measured.usable[:, None], raw, np.nan)
+    intensities = usable_intensities(measured, backend, calibration)
     occurrences = occurrence(intensities, calibration, before)
     names = backend.au_names
     units = {name: intensities[:, i] for i, name in enumerate(names)}

@@ -12,6 +12,7 @@ import pytest
 
 from duchenne.analysis.face.decode import video_frames
 from duchenne.analysis.face.film import FaceFilm, joined, measure_faces
+from duchenne.analysis.face.measured import N_POSE, N_SIGNALS, MeasuredFilm
 from duchenne.analysis.face.spool import Spool
 from duchenne.analysis.face.table_file import TableInParts, write_au_table
 from duchenne.stimuli.errors import DuchenneError
@@ -123,3 +124,54 @@ def test_a_table_that_breaks_off_leaves_the_old_one(film: FaceFilm, tmp_path: Pa
         break_off()
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["au.csv"]
+
+
+class Curves:
+    """A backend whose only feature is the intensity of AU12."""
+
+    name, needs_images = "curves", False
+    au_names = feature_names = ("AU12",)
+    typical_neutral, personal = np.zeros(1), np.zeros(1, np.bool_)
+    reliability: dict[str, float] = {}  # noqa: RUF012  (as the seam has it)
+
+    def intensities(self, features, neutral):
+        del neutral
+        return features
+
+
+def film_of(times: np.ndarray, curve: np.ndarray) -> FaceFilm:
+    """Return a film of a face that does what the curve says, and nothing else."""
+    n, still = len(times), np.zeros((len(times), N_POSE + N_SIGNALS))
+    film = MeasuredFilm(1)
+    film._spool.append(np.column_stack([curve, np.ones(n), still]))
+    film.frame, film.time_s = np.arange(n, dtype=np.float64), times
+    film.readable = film.found = film.usable = np.ones(n, np.bool_)
+    return FaceFilm(film, Curves())  # type: ignore[arg-type]  # nothing is measured
+
+
+def test_events_are_those_of_the_whole_film_however_long_they_last() -> None:
+    """A face that never rests below the edge of an event, and an action that outlasts its part."""
+    times = np.arange(4000) / 10.0
+    curve = np.full(4000, 0.28)
+    for at in (30.0, 97.0):  # the second comes after the first part and its margin
+        curve += 1.9 * np.exp(-(((times - at) / 0.6) ** 2))
+    curve[(times >= 190) & (times < 230)] = 3.0
+    with film_of(times, curve) as film:
+        (expected,) = film.results()
+        parts = list(replace(film, part_frames=500, margin_frames=50).results())
+    found, wanted = joined(parts).dynamics, expected.dynamics
+    assert found is not None
+    assert wanted is not None
+    assert [event["peak"] > 2 for event in wanted.events.to_dict("records")] == [True] * 3
+    pd.testing.assert_frame_equal(found.events, wanted.events, rtol=1e-4)
+    assert found.events["area"].iloc[-1] == pytest.approx(120, abs=2)
+    assert [len(part.dynamics.events) for part in parts if part.dynamics] == [
+        2,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+    ]
