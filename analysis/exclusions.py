@@ -15,6 +15,10 @@ from duchenne.analysis.values import number, percent, text
 from duchenne.stimuli.errors import DuchenneError
 
 EXCLUSIONS_FILE = "exclusions.yaml"
+WITHDREW = "the participant withdrew"
+"""How the reason begins that no rule can switch off."""
+NO_CATEGORY = "none"
+"""What stands for the category of a presentation that has none."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 DEFAULT_TEXT = """\
@@ -106,7 +110,7 @@ class ExclusionRules(_Declared):
         """Return why a row of the summary is excluded, in words; empty for one that is not."""
         found = []
         if row.get("withdrawn"):
-            found.append(f"the participant withdrew ({row['withdrawn']})")
+            found.append(f"{WITHDREW} ({row['withdrawn']})")
         if self.interrupted and row.get("interrupted"):
             found.append("the presentation was interrupted")
         if self.cut_short and text(row.get("cut_short")) is not None:
@@ -132,7 +136,7 @@ class ExclusionRules(_Declared):
             )
             if applies
         ]
-        said = ["the participant withdrew"]
+        said = [WITHDREW]
         if broken:
             said.append(f"it was {' or '.join(broken)}")
         for name, least in (
@@ -156,7 +160,8 @@ class ParticipantRules(_Declared):
     min_usable_presentations_fraction : float or None
         Least share of presentations that no other rule flags, 0 to 1.
     min_usable_presentations_per_category : int or None
-        Least number of them in each category that the participant was shown.
+        Least number of them in each category that the participant was shown. Those without one, such as
+        practice, are a category only where no other has one.
     """
 
     min_usable_presentations_fraction: Share | None = 0.5
@@ -180,6 +185,8 @@ class ParticipantRules(_Declared):
         few = self.min_usable_presentations_per_category
         if few is not None:
             for category in sorted(shown):
+                if category == NO_CATEGORY and len(shown) > 1:
+                    continue
                 if usable.get(category, 0) < few:
                     return (
                         f"participant: {usable.get(category, 0)} usable presentations of category "

@@ -247,8 +247,10 @@ def _values(name: str, value: Any, scale: str) -> dict[str, Any]:
     as_number = number(value)
     if np.isfinite(as_number) and not isinstance(value, str):
         return {name: as_number}
-    words = text(value) if isinstance(value, str) and scale not in RATING_SCALES else None
-    return {} if words is None else {name: words}
+    words = text(value) if isinstance(value, str) else None
+    # The columns of the dimensions hold numbers.
+    worded = f"{name}_word" if column_part(scale) in RATING_SCALES else name
+    return {} if words is None else {worded: words}
 
 
 def column_part(name: str) -> str:

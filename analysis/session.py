@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from duchenne.analysis.affect.registry import DEFAULT_AFFECT_BACKEND
 from duchenne.analysis.align import presentations
-from duchenne.analysis.exclusions import ExclusionRules, read_exclusions
+from duchenne.analysis.exclusions import NO_CATEGORY, WITHDREW, ExclusionRules, read_exclusions
 from duchenne.analysis.exclusions_lock import known_lock
 from duchenne.analysis.face.backends.registry import DEFAULT_BACKEND as DEFAULT_AU_BACKEND
 from duchenne.analysis.inputs import SessionInputs, inputs_of
@@ -320,10 +320,12 @@ def summary_tables(
 
 def _about_summary(summary: pd.DataFrame) -> dict[str, Any]:
     """Return what putting a study together needs to know of a summary without reading it."""
-    category = summary["category"].fillna("none").astype(str)
+    category = summary["category"].fillna(NO_CATEGORY).astype(str)
+    reasons = summary["exclusion_reason"].astype("string").fillna("")
     kept = ~summary["excluded"].fillna(value=False).astype(bool)
     return {
         "columns": [str(name) for name in summary.columns],
+        "withdrawn": bool(reasons.str.contains(WITHDREW, regex=False).any()),
         "shown": {str(k): int(n) for k, n in category.value_counts(sort=False).items()},
         "usable": {str(k): int(n) for k, n in category[kept].value_counts(sort=False).items()},
         "ratings": {

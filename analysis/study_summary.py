@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.exclusions import WITHDREW
 from duchenne.analysis.summary import measured_aus, summary_codebook
 from duchenne.analysis.tables import Column, read_table, write_parquet, write_table
 from duchenne.analysis.windows import windows_codebook
@@ -78,10 +79,13 @@ def participant_reasons(
         n_sessions[session.participant] += 1
         shown[session.participant].update(session.about["summary"]["shown"])
         usable[session.participant].update(session.about["summary"]["usable"])
+    withdrew = Counter(s.participant for s in sessions if s.about["summary"].get("withdrawn"))
     reasons: dict[str, str] = {}
     rows = []
     for label in n_sessions:
         reason = exclusions.participant.reason(shown[label], usable[label])
+        if 0 < withdrew[label] < n_sessions[label]:
+            reason = f"{WITHDREW} in another session"
         if reason is not None:
             reasons[label] = reason
         n, kept = shown[label].total(), usable[label].total()

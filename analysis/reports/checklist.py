@@ -69,7 +69,7 @@ def _participants(data: StudyData, facts: Facts) -> tuple[Item, ...]:
     columns = {str(name).lower() for name in data.people.columns}
     rooms = [data.plan.get(key) for key in ("room", "environment", "lighting")]
     return (
-        _item("Number of participants", len(data.participants)),
+        _item("Number of participants", len({one.participant for one in data.counted})),
         _item("Age", "in participants.tsv" if "age" in columns else ""),
         _item("Sex or gender", "in participants.tsv" if columns & {"sex", "gender"} else ""),
         _item(

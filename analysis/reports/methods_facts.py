@@ -102,7 +102,7 @@ class Facts:
 
 def facts_of(data: StudyData, study: Path) -> Facts:
     """Return the settings and measures of a study."""
-    counted = [session for session in data.sessions if session.counted] or list(data.sessions)
+    counted = data.counted
     devices, calibrations = _devices(counted)
     units = distinct(
         f"{text(row.get('pupil_measure')) or 'size'} in {text(row.get('pupil_unit'))}"

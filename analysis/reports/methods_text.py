@@ -65,11 +65,12 @@ def _design(data: StudyData, facts: Facts) -> str:
             if one.get("protocol")
         }
     )
+    who = {session.participant for session in data.counted}
     n_stimuli = data.summary["stimulus_id"].nunique()
     kinds = ", ".join(f"{n} {kind}" for kind, n in _kinds(data).items())
     groups = ", ".join(data.categories)
     return _sentences(
-        f"{len(data.participants)} participants took part in {len(data.sessions)} sessions of the protocol "
+        f"{len(who)} participants took part in {len(data.counted)} sessions of the protocol "
         f"{', '.join(protocols)}",
         f"They were shown {n_stimuli} stimuli ({kinds})"
         + (f" of the categories {groups}" if groups else ""),

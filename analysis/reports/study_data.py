@@ -140,6 +140,11 @@ class StudyData:
         return chosen
 
     @property
+    def counted(self) -> list[StudySession]:
+        """The sessions that are in the tables of the study; all of them where none is."""
+        return [session for session in self.sessions if session.counted] or list(self.sessions)
+
+    @property
     def participants(self) -> list[str]:
         """Labels of all participants with an analysed session, in order."""
         return sorted({session.participant for session in self.sessions})

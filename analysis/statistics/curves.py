@@ -8,7 +8,9 @@ stimuli: it does not carry over to others of their kind, as the mixed models do.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from duchenne.analysis.tables import read_table
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ BASELINE_S = 0.5
 PUPIL = "pupil"
 MIN_PARTICIPANTS = 5
 SAME_ONSET_S = 0.001
+_TASK = re.compile(r"_task-([^_]+)")
 _PLACE = ("time", "presentation_id", "t_from_onset_s")
 
 
@@ -57,23 +60,30 @@ def read_courses(
 
     Returns
     -------
-    dict of curve's name to dict of presentation id to (steps,) float64
-        NaN where nothing was measured; sessions without the measure are left out.
+    dict of curve's name to dict of presentation to (steps,) float64
+        By `course_name`; NaN where nothing was measured; sessions without the measure are left out.
     """
     found: dict[str, dict[str, FloatArray]] = {curve.name: {} for curve in curves}
     for paths in sessions:
+        task = _TASK.search(paths.stem)
+        naming = partial(course_name, task[1] if task else "")
         faces = [curve for curve in curves if curve.measure != PUPIL]
         pupils = [curve for curve in curves if curve.measure == PUPIL]
         if faces and paths.au.is_file():
             columns = {f"{curve.measure}_r" for curve in faces}
             table = _of_used_attempts(_face_table(paths, columns), paths)
             for curve in faces:
-                found[curve.name] |= _courses(table, f"{curve.measure}_r", curve)
+                found[curve.name] |= _courses(table, f"{curve.measure}_r", curve, naming)
         if pupils and paths.gaze.is_file():
             table = _of_used_attempts(_gaze_table(paths), paths)
             for curve in pupils:
-                found[curve.name] |= _courses(table, PUPIL, curve)
+                found[curve.name] |= _courses(table, PUPIL, curve, naming)
     return found
+
+
+def course_name(task: str, presentation_id: str) -> str:
+    """Return what a course is found by: two tasks of one session number their presentations alike."""
+    return f"{task}/{presentation_id}" if task else presentation_id
 
 
 def curve_result(
@@ -91,7 +101,7 @@ def curve_result(
     ----------
     curve : Curve
     courses : mapping of str to (steps,) float64
-        By presentation.
+        By `course_name`.
     summary : pandas.DataFrame
         Tells participant, category and exclusion of each presentation.
     settings : Settings
@@ -167,7 +177,7 @@ def _by_participant(
         raise CannotTell(f"no session has a course of {curve.measure}")
     code = group_code(summary, curve.factor, curve.plus, curve.minus)
     kept = np.isfinite(code) & ~excluded_rows(summary)
-    ids = summary["presentation_id"].astype("string").fillna("").to_numpy(dtype=np.str_)
+    ids = _names_of(summary)
     kept &= np.array([one in courses for one in ids], np.bool_)
     who = summary["participant"].astype("string").fillna("").to_numpy(dtype=np.str_)
     sides: list[list[FloatArray]] = [[], []]
@@ -183,6 +193,15 @@ def _by_participant(
     if len(sides[0]) < 2:
         raise CannotTell(f"{len(sides[0])} participants have both curves; two are needed")
     return np.stack(sides[0]), np.stack(sides[1])
+
+
+def _names_of(summary: pd.DataFrame) -> NDArray[np.str_]:
+    """Return the name of the course of each presentation."""
+    ids = summary["presentation_id"].astype("string").fillna("")
+    if "task" not in summary.columns:
+        return ids.to_numpy(dtype=np.str_)
+    tasks = summary["task"].astype("string").fillna("")
+    return np.array([course_name(*pair) for pair in zip(tasks, ids, strict=True)], np.str_)
 
 
 def _mean(rows: Sequence[FloatArray]) -> FloatArray | None:
@@ -216,7 +235,9 @@ def _numbers(values: FloatArray) -> tuple[float, ...]:
     return tuple(float(f"{value:.7g}") for value in values.tolist())
 
 
-def _courses(table: pd.DataFrame, column: str, curve: Curve) -> dict[str, FloatArray]:
+def _courses(
+    table: pd.DataFrame, column: str, curve: Curve, naming: Callable[[str], str]
+) -> dict[str, FloatArray]:
     """Average the samples of each presentation over the steps of time."""
     if column not in table.columns or not len(table):
         return {}
@@ -236,7 +257,7 @@ def _courses(table: pd.DataFrame, column: str, curve: Curve) -> dict[str, FloatA
         before = (since >= -BASELINE_S) & (since < 0)
         zero = np.zeros(int(before.sum()), np.int64)
         course -= _means(values[before], code[before], zero, len(names), 1)
-    return {str(name): row for name, row in zip(names, course, strict=True)}
+    return {naming(str(name)): row for name, row in zip(names, course, strict=True)}
 
 
 def _means(

@@ -21,7 +21,7 @@ from duchenne.analysis.statistics.results import (
     StudyStatistics,
 )
 from duchenne.analysis.study_plan import FILE_NAME
-from duchenne.analysis.tables import write_json, write_table
+from duchenne.analysis.tables import remove_table, write_json, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +91,16 @@ def write_files(
         status = f"Contrasts: {found.declaration.status}."
         write_lme4(root, found.study, status, pairs, table_of)
     write_json({"key": key, "statistics": found.to_json()}, root / RESULT)
+
+
+def remove_files(root: Path) -> None:
+    """Remove what an earlier plan had worked out."""
+    from duchenne.analysis.statistics.lme4 import DATA, SCRIPT  # noqa: PLC0415
+
+    for name in (RESULT, SCRIPT, DATA):
+        (root / name).unlink(missing_ok=True)
+    for name in (*(table[0] for table in TABLES), "curves", "curve_clusters"):
+        remove_table(root / f"{name}.tsv")
 
 
 def _write_curves(root: Path, curves: Sequence[CurveResult]) -> None:

@@ -57,8 +57,9 @@ def smallest_effect(
     critical = float(stats.t.ppf(1 - alpha / 2, df))
 
     def lacking(ncp: float) -> float:
-        reached = stats.nct.sf(critical, df, ncp) + stats.nct.cdf(-critical, df, ncp)
-        return float(reached) - power
+        # The far tail is not a number where it is too small to be told.
+        tails = stats.nct.sf(critical, df, ncp), stats.nct.cdf(-critical, df, ncp)
+        return float(np.nan_to_num(tails).sum()) - power
 
     most = critical + 1.0
     while lacking(most) < 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from duchenne.analysis.exclusions import WITHDREW
 from duchenne.stimuli.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -70,14 +71,13 @@ def excluded_rows(table: pd.DataFrame, exclusions: Exclusions | None = None) -> 
     table : pandas.DataFrame
         Summary or windows.
     exclusions : Exclusions, optional
-        Rules in place of the declared ones (column ``excluded``).
+        Rules in place of the declared ones (column ``excluded``); who withdrew is left out by all of them.
     """
-    declared = np.zeros(len(table), np.bool_)
     if exclusions is None or exclusions.name == "declared":
         if "excluded" in table.columns:
-            declared = table["excluded"].fillna(False).astype(bool).to_numpy()
-        return declared
-    found = declared
+            return table["excluded"].fillna(False).astype(bool).to_numpy()
+        return np.zeros(len(table), np.bool_)
+    found = _withdrawn(table)
     for column, limits in exclusions.keep.items():
         values = numbers(table, column)
         with np.errstate(invalid="ignore"):
@@ -85,6 +85,13 @@ def excluded_rows(table: pd.DataFrame, exclusions: Exclusions | None = None) -> 
             high = values > limits.max if limits.max is not None else False
         found = found | low | high
     return found
+
+
+def _withdrawn(table: pd.DataFrame) -> BoolArray:
+    if "exclusion_reason" not in table.columns:
+        return np.zeros(len(table), np.bool_)
+    reasons = table["exclusion_reason"].astype("string").fillna("")
+    return reasons.str.contains(WITHDREW, regex=False).to_numpy(np.bool_)
 
 
 def sample_of(

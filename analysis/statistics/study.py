@@ -10,7 +10,13 @@ import pandas as pd
 
 from duchenne.analysis.paths import AnalysisPaths
 from duchenne.analysis.statistics.declared import Declarations
-from duchenne.analysis.statistics.files import key_of, read_files, units_in, write_files
+from duchenne.analysis.statistics.files import (
+    key_of,
+    read_files,
+    remove_files,
+    units_in,
+    write_files,
+)
 from duchenne.analysis.statistics.results import StudyStatistics
 from duchenne.analysis.statistics.sample import CannotTell
 from duchenne.analysis.study_plan import WHOLE, read_plan
@@ -84,6 +90,7 @@ def write_statistics(
     work = _Work(study, root, plan, declarations, progress)
     found = replace(work.all(sessions), notes=tuple(notes))
     if not (found.contrasts or found.curves or found.manipulation):
+        remove_files(root)
         return None
     write_files(root, key, found, plan, lambda window: work.table(None, window))
     return found

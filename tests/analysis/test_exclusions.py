@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -22,11 +22,10 @@ from duchenne.analysis.exclusions_lock import (
     lock_exclusions,
     write_default_exclusions,
 )
+from duchenne.analysis.paths import AnalysisPaths
+from duchenne.analysis.study_summary import StudySession, participant_reasons
 from duchenne.analysis.summary import summary_codebook
 from duchenne.stimuli.errors import DuchenneError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_file_with_the_defaults_says_the_defaults() -> None:
@@ -83,6 +82,31 @@ def test_participants_with_too_little_are_flagged() -> None:
         "participant: 1 usable presentations of category neutral, less than 2"
     )
     assert rules.reason({}, {}) is None
+    # Practice without a category is none; where nothing has a category, all of it is one.
+    assert rules.reason({"HVHA": 4, "none": 2}, {"HVHA": 4, "none": 1}) is None
+    assert rules.reason({"none": 3}, {"none": 1, "x": 1}) is not None
+
+
+def test_who_withdrew_in_one_session_is_out_in_all() -> None:
+    def session(who: str, *, withdrawn: bool) -> StudySession:
+        counts = {"HV": 4}
+        usable = {} if withdrawn else counts
+        about = {"shown": counts, "usable": usable, "withdrawn": withdrawn}
+        return StudySession(
+            AnalysisPaths(Path(), who), {"session": {"participant": who}, "summary": about}
+        )
+
+    rules = Exclusions(participant=ParticipantRules(min_usable_presentations_fraction=None))
+    sessions = [
+        session("P03", withdrawn=True), session("P03", withdrawn=False),
+        session("P04", withdrawn=True), session("P05", withdrawn=False),
+    ]  # fmt: skip
+    reasons, table = participant_reasons(sessions, rules)
+    # Who has no other session is told so by the session itself.
+    assert reasons == {"P03": "the participant withdrew in another session"}
+    assert table.set_index("participant")["excluded"].to_dict() == {
+        "P03": True, "P04": False, "P05": False,
+    }  # fmt: skip
 
 
 def test_the_rules_are_locked_and_a_change_is_recorded(tmp_path: Path) -> None:

@@ -86,6 +86,20 @@ def test_the_table_of_events_keeps_words_and_several_values(recorded: Path):
     assert answers["passed"].notna().sum() == 1
 
 
+def test_words_for_a_dimension_have_a_column_of_their_own(tmp_path: Path):
+    fields = trial_fields(1) | {"dimension": None, "rt_s": 0.2}
+    at = ONSETS_S[0] + DURATION_S + 1.2
+    rows = [
+        (at, "rating_response", fields | {"scale": "Arousal", "value": "calm"}),
+        (at + 0.1, "rating_response", fields | {"scale": "dominance", "value": "in control"}),
+    ]
+    with Recording.open(session(tmp_path / "s.h5", *rows)) as recording:
+        summary = session_tables(recording).summary
+    assert summary["rating_arousal_word"].tolist()[0] == "calm"
+    assert summary["rating_dominance_word"].tolist()[0] == "in control"
+    assert summary["rating_arousal"].dtype == float
+
+
 def test_answers_to_forms_are_the_participants(recorded: Path):
     assert shown_of(recorded)[2] == {"about": {"valence": 9, "scores": {"sum": 9}}}
 

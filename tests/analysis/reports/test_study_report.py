@@ -237,6 +237,19 @@ def test_methods_tell_the_settings_and_leave_the_unknown_open(study: Path, data:
     assert f"{methods.n_filled} of {len(methods.items)} items" in text
 
 
+def test_a_try_is_no_participant(study: Path, data: StudyData) -> None:
+    tried = replace(data.sessions[0], key=("P99", "01", "pictures", "01"), counted=False)
+    together = replace(data, sessions=(*data.sessions, tried))
+    methods, before = (
+        methods_of(together, study, statistics()),
+        methods_of(data, study, statistics()),
+    )
+    assert f"{N} participants took part in {len(data.sessions)} sessions" in " ".join(
+        methods.paragraphs
+    )
+    assert methods.items == before.items
+
+
 def test_the_checklist_takes_ethics_and_room_from_the_study_file(
     tmp_path: Path, study: Path, data: StudyData
 ) -> None:

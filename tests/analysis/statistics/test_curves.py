@@ -82,13 +82,13 @@ def test_samples_become_means_of_steps_and_unusable_ones_are_left_out(tmp_path: 
     gaze.to_parquet(paths.gaze)
     nobody = AnalysisPaths(tmp_path, "sub-P02_ses-01_task-x_run-01")
     found = read_courses([paths, nobody], [SMILE, PUPIL])
-    assert list(found["smile"]) == ["P01-1"]
-    course = found["smile"]["P01-1"]
+    assert list(found["smile"]) == ["x/P01-1"]
+    course = found["smile"]["x/P01-1"]
     assert np.isnan(course[10])  # all of its frames are unusable
     assert course[[0, 5, 19]] == pytest.approx([0, 5, 19])
     # change of the pupil from its last half second before the onset
-    assert found["pupil"]["P01-1"][[0, 3]] == pytest.approx([0.185, 1.735], abs=0.03)
-    assert np.isnan(found["pupil"]["P01-1"][1])
+    assert found["pupil"]["x/P01-1"][[0, 3]] == pytest.approx([0.185, 1.735], abs=0.03)
+    assert np.isnan(found["pupil"]["x/P01-1"][1])
 
 
 def test_of_a_stimulus_shown_again_only_the_attempt_of_the_summary_counts(tmp_path: Path) -> None:
@@ -102,10 +102,34 @@ def test_of_a_stimulus_shown_again_only_the_attempt_of_the_summary_counts(tmp_pa
     write_table(frames, paths.au, {name: Column("A column.") for name in frames.columns})
     shown = pd.DataFrame({"presentation_id": ["P01-1"], "onset": [20.0], "duration": [2.0]})
     write_table(shown, paths.summary, {name: Column("A column.") for name in shown.columns})
-    assert np.nanmax(read_courses([paths], [SMILE])["smile"]["P01-1"]) == pytest.approx(1.0)
+    assert np.nanmax(read_courses([paths], [SMILE])["smile"]["x/P01-1"]) == pytest.approx(1.0)
     rows = of_presentation(frames, shown.to_dict("records")[0])
     assert rows["AU12_r"].unique().tolist() == [1.0]
     assert rows["time"].min() == pytest.approx(20.01)
+
+
+def test_two_tasks_of_one_session_keep_their_courses_apart(tmp_path: Path) -> None:
+    since = np.arange(-0.5, 2.0, 0.05) + 0.01
+    sessions, rows = [], []
+    for person in (f"P{i:02d}" for i in range(6)):
+        for task, category, height in (("pictures", "smile", 1.0), ("films", "neutral", 3.0)):
+            paths = AnalysisPaths(tmp_path, f"sub-{person}_ses-01_task-{task}_run-01")
+            named = f"{person}-01-01-001"
+            frames = pd.DataFrame(
+                {"t_from_onset_s": since, "AU12_r": height, "presentation_id": named}
+            )
+            write_table(frames, paths.au, {name: Column("A column.") for name in frames.columns})
+            sessions.append(paths)
+            row = {"participant": person, "task": task, "presentation_id": named}
+            rows.append(row | {"category": category, "excluded": False})
+    asked = SMILE.model_copy(update={"plus": ("smile",), "minus": ("neutral",)})
+    made = read_courses(sessions, [asked])["smile"]
+    assert len(made) == 12
+    found = curve_result(
+        asked, made, pd.DataFrame(rows), SETTINGS, unit=None, declared="before data"
+    )
+    assert set(found.plus) == {1.0}
+    assert set(found.difference) == {-2.0}
 
 
 def test_a_stretch_that_differs_is_told_with_its_time() -> None:

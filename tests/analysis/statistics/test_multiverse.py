@@ -39,6 +39,18 @@ def tables(summary: pd.DataFrame) -> Callable[[str | None, str], pd.DataFrame]:
     return of
 
 
+def test_no_combination_brings_back_who_withdrew() -> None:
+    table = planted_summary(effect=0.8).assign(exclusion_reason=None)
+    table.loc[:7, "excluded"] = True
+    table.loc[:3, "exclusion_reason"] = (
+        "gaze valid in 3%; the participant withdrew in another session"
+    )
+    table.loc[4:7, "exclusion_reason"] = "gaze valid in 3%"
+    found = specifications(DECLARED, CONTRAST, tables(table))
+    n_rows = {(s.measure, s.exclusions, s.covariates, s.backend): s.n_rows for s in found}
+    assert n_rows["AU12_mean", "none", "", "own"] == len(table) - 4
+
+
 def test_every_combination_is_worked_out_once() -> None:
     table = planted_summary(effect=0.8)
     table.loc[:7, "excluded"] = True

@@ -186,6 +186,21 @@ def test_a_study_that_declares_nothing_has_its_manipulation_check(tmp_path: Path
     assert read_statistics(tmp_path) is None
 
 
+def test_what_is_declared_no_more_is_there_no_more(tmp_path: Path) -> None:
+    root = results_of(tmp_path)
+    ratings = [n for n in pd.read_parquet(root / "summary.parquet") if n.startswith("rating_")]
+    table = pd.read_parquet(root / "summary.parquet").drop(columns=ratings)
+    table.to_parquet(root / "summary.parquet")
+    before = {path.name for path in root.iterdir()}
+    declare(tmp_path)
+    assert write_statistics(tmp_path, root) is not None
+    assert (root / "contrasts.tsv").is_file()
+    (tmp_path / "study.yaml").write_text("name: Smiles\n")
+    assert write_statistics(tmp_path, root) is None
+    assert read_statistics(tmp_path) is None
+    assert {path.name for path in root.iterdir()} == before
+
+
 def test_bad_files_are_told(tmp_path: Path) -> None:
     root = results_of(tmp_path)
     declare(tmp_path, contrasts=[{"name": "x", "mesure": "AU12_mean"}])
