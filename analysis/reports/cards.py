@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from duchenne.analysis.reports.gaze_figures import (
     scan_path_uri,
 )
 from duchenne.analysis.reports.pictures import Picture
+from duchenne.analysis.reports.rating_scales import DIMENSIONS, SAM, scales_said
 from duchenne.analysis.reports.style import FONT_STACK, INK, LINE, MUTED, category_colour
 from duchenne.analysis.reports.wheel import wheel_caption, wheel_svg
 from duchenne.analysis.reports.words import NOTHING, amount, percent, signed
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
 
     from duchenne.analysis.reports.charts import Chart
     from duchenne.analysis.reports.data import ReportData
+    from duchenne.analysis.reports.rating_scales import RatingScale
 
-RATING_LOW, RATING_HIGH = 1.0, 9.0
-"""Ends of the scale on which ratings and norms are drawn (the Self-Assessment Manikin's)."""
 SAME_TIME_S = 2e-6
 """Times in tables are written to the microsecond."""
 AU_SHOWN = 0.5
@@ -69,6 +70,7 @@ def stimulus_cards(
     data: ReportData,
     screen: Mapping[str, Any] | None,
     pictures: Mapping[str, Picture],
+    scales: Mapping[str, RatingScale] = MappingProxyType({}),
 ) -> Iterator[StimulusCard]:
     """Yield a card per presentation, in order.
 
@@ -80,6 +82,8 @@ def stimulus_cards(
         Size and distance of the screen.
     pictures : mapping of str to Picture
         By stimulus id.
+    scales : mapping of str to RatingScale
+        Of ratings of ``valence`` and ``arousal``; the Self-Assessment Manikin's where absent.
     """
     limits = shared_limits(data.summary, data.gaze, data.au)
     detail = detail_of(len(data.summary))
@@ -107,9 +111,9 @@ def stimulus_cards(
             curves=None if chart is None else presentation_uri(chart, detail=detail),
             curves_alt=_curves_alt(chart, row),
             chart=chart,
-            wheel=wheel_svg(frames, row),
+            wheel=wheel_svg(frames, row, scales),
             wheel_caption=wheel_caption(frames),
-            ratings=ratings_svg(row),
+            ratings=ratings_svg(row, scales),
             facts=_facts(row),
             cells=summary_cells(row),
             excluded=text(row["exclusion_reason"]),
@@ -142,21 +146,29 @@ def summary_cells(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def ratings_svg(row: Mapping[str, Any]) -> str:
-    """Return the ratings against the norms of the stimulus, on the scale from 1 to 9."""
+def ratings_svg(
+    row: Mapping[str, Any], scales: Mapping[str, RatingScale] = MappingProxyType({})
+) -> str:
+    """Return the ratings against the norms of the stimulus, each on its scale."""
     width, left, right, step = 266, 68, 254, 40
     parts = []
-    for i, scale in enumerate(("valence", "arousal")):
-        y = 24 + i * step
-        rating, norm = number(row.get(f"rating_{scale}")), _norm(row, scale)
+    for i, name in enumerate(DIMENSIONS):
+        y, scale = 24 + i * step, scales.get(name, SAM)
+        rating, norm = number(row.get(f"rating_{name}")), _norm_share(row, name)
+        at = scale.share(rating)
         parts.append(
-            f'<text x="0" y="{y + 4}" font-size="12" fill="{INK}">{scale.capitalize()}</text>'
+            f'<text x="0" y="{y + 4}" font-size="12" fill="{INK}">{name.capitalize()}</text>'
             f'<line x1="{left}" x2="{right}" y1="{y}" y2="{y}" stroke="{LINE}" stroke-width="3" '
             'stroke-linecap="round"/>'
         )
         parts += [
-            f'<circle cx="{_at(tick, left, right):.1f}" cy="{y}" r="2" fill="#b6bfca"/>'
-            for tick in range(int(RATING_LOW), int(RATING_HIGH) + 1)
+            f'<circle cx="{_at(scale.share(tick), left, right):.1f}" cy="{y}" r="2" fill="#b6bfca"/>'
+            for tick in scale.ticks
+        ]
+        parts += [
+            f'<text x="{_at(scale.share(tick), left, right):.1f}" y="{y + 24}" font-size="10" '
+            f'fill="{MUTED}" text-anchor="middle">{tick:g}</text>'
+            for tick in scale.labels
         ]
         if math.isfinite(norm):
             x = _at(norm, left, right)
@@ -164,20 +176,15 @@ def ratings_svg(row: Mapping[str, Any]) -> str:
                 f'<rect x="{x - 8:.1f}" y="{y - 8}" width="16" height="16" rx="1.5" fill="#fff" '
                 f'stroke="{MUTED}" stroke-width="2" transform="rotate(45 {x:.1f} {y})"/>'
             )
-        if math.isfinite(rating):
-            x = _at(rating, left, right)
+        if math.isfinite(at):
+            x = _at(at, left, right)
             parts.append(
                 f'<circle cx="{x:.1f}" cy="{y}" r="8" fill="{INK}" '
                 f'stroke="#fff" stroke-width="1.5"/><text x="{x:.1f}" y="{y + 4}" font-size="11" '
                 f'font-weight="700" text-anchor="middle" fill="#fff">{rating:.3g}</text>'
             )
     bottom = 24 + step + 24
-    for tick in (1, 5, 9):
-        parts.append(
-            f'<text x="{_at(tick, left, right):.1f}" y="{bottom}" font-size="10" fill="{MUTED}" '
-            f'text-anchor="middle">{tick}</text>'
-        )
-    label = escape(_ratings_alt(row), quote=True)
+    label = escape(_ratings_alt(row, scales), quote=True)
     return (
         f'<svg viewBox="0 0 {width} {bottom + 4}" role="img" aria-label="{label}" '
         f'font-family="{escape(FONT_STACK, quote=True)}"><title>{label}</title>'
@@ -278,21 +285,22 @@ def _prototype(row: Mapping[str, Any]) -> str:
     return (text(row.get("expr_prototype_top")) or NOTHING).replace("_", " ")
 
 
-def _norm(row: Mapping[str, Any], scale: str) -> float:
-    scaled = number(row.get(f"norm_{scale}_scaled"))
-    return RATING_LOW + (scaled + 1) / 2 * (RATING_HIGH - RATING_LOW)
+def _norm_share(row: Mapping[str, Any], name: str) -> float:
+    return (number(row.get(f"norm_{name}_scaled")) + 1) / 2
 
 
-def _at(value: float, left: float, right: float) -> float:
-    share = (value - RATING_LOW) / (RATING_HIGH - RATING_LOW)
+def _at(share: float, left: float, right: float) -> float:
     return left + float(np.clip(share, 0, 1)) * (right - left)
 
 
-def _ratings_alt(row: Mapping[str, Any]) -> str:
+def _ratings_alt(row: Mapping[str, Any], scales: Mapping[str, RatingScale]) -> str:
     said = []
-    for scale in ("valence", "arousal"):
-        rating, norm = number(row.get(f"rating_{scale}")), _norm(row, scale)
+    for name in DIMENSIONS:
+        scale = scales.get(name, SAM)
+        rating, norm = number(row.get(f"rating_{name}")), _norm_share(row, name)
         given = f"rated {rating:.3g}" if math.isfinite(rating) else "not rated"
-        usual = f", norm {norm:.1f}" if math.isfinite(norm) else ""
-        said.append(f"{scale} {given}{usual}")
-    return "On the scale from 1 to 9: " + "; ".join(said)
+        norm_there = scale.low + norm * (scale.high - scale.low)
+        usual = f", norm {norm_there:.3g}" if math.isfinite(norm) else ""
+        said.append(f"{name} {given}{usual}")
+    every = {name: scales.get(name, SAM) for name in DIMENSIONS}
+    return f"{scales_said(every)}: " + "; ".join(said)

@@ -24,6 +24,7 @@ from duchenne.analysis.reports.gaze_figures import (
     scarf_uri,
 )
 from duchenne.analysis.reports.pictures import stimulus_pictures
+from duchenne.analysis.reports.rating_scales import rating_scales, scales_said
 from duchenne.analysis.reports.rendering import Fact, render
 from duchenne.analysis.reports.style import CATEGORY_COLOURS, category_colour
 from duchenne.analysis.reports.timeline import timeline_uri
@@ -102,7 +103,8 @@ def session_report(
     timeline = timeline_uri(data, pictures)
     tell("report", 1, total)
     cards: list[StimulusCard] = []
-    for card in stimulus_cards(data, recording.screen, pictures):
+    scales = rating_scales(recording.protocol_yaml)
+    for card in stimulus_cards(data, recording.screen, pictures, scales):
         cards.append(card)
         tell("report", 1 + len(cards), total)
     certificates = recording.certificate
@@ -124,6 +126,7 @@ def session_report(
         timeline_alt=_timeline_alt(data),
         legend=_legend(data),
         cards=cards,
+        ratings_said=scales_said(scales),
         pupil_course=pupil_course_uri(data),
         main_sequence=main_sequence_uri(data),
         scarf=scarf_uri(data),

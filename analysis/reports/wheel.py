@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from html import escape
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from duchenne.analysis.face.smoothing import smooth
 from duchenne.analysis.reports.colours import on_scale
+from duchenne.analysis.reports.rating_scales import DIMENSIONS, SAM
 from duchenne.analysis.reports.style import BLUE, FONT_STACK, INK, LINE, MUTED
 from duchenne.analysis.values import number
 
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from duchenne.analysis.reports.rating_scales import RatingScale
+
     Floats = NDArray[np.float64]
 
 _SIZE, _RADIUS = 250, 92
 _POINTS = 48
-_SAM_MIDDLE, _SAM_REACH = 5.0, 4.0
 
 
-def wheel_svg(frames: pd.DataFrame | None, row: Mapping[str, Any]) -> str:
+def wheel_svg(
+    frames: pd.DataFrame | None,
+    row: Mapping[str, Any],
+    scales: Mapping[str, RatingScale] = MappingProxyType({}),
+) -> str:
     """Return the wheel of one presentation as SVG.
 
     Parameters
@@ -36,12 +43,16 @@ def wheel_svg(frames: pd.DataFrame | None, row: Mapping[str, Any]) -> str:
         Video frames while the stimulus was shown: ``time expr_valence expr_arousal``.
     row : mapping
         The row of the summary, for rating and norm.
+    scales : mapping of str to RatingScale
+        Of ``valence`` and ``arousal``; the Self-Assessment Manikin's where absent.
     """
     track = _track(frames)
     valence = _valence_range(frames) if track is None else None
     rating = _point(
-        (number(row.get("rating_valence")) - _SAM_MIDDLE) / _SAM_REACH,
-        (number(row.get("rating_arousal")) - _SAM_MIDDLE) / _SAM_REACH,
+        *(
+            2 * scales.get(name, SAM).share(number(row.get(f"rating_{name}"))) - 1
+            for name in DIMENSIONS
+        )
     )
     norm = _point(number(row.get("norm_valence_scaled")), number(row.get("norm_arousal_scaled")))
     parts = [_ground()]
