@@ -105,6 +105,10 @@ def analyze_study(
     if workers < 1:
         raise UsageError(f"--workers is a number from 1, not {workers}.")
     files, journals = _files(study)
+    if ":" in au_backend and len(files) > 1:
+        from duchenne.analysis.face.command import check_backend  # noqa: PLC0415  (heavy)
+
+        check_backend(au_backend, len(files), several=True)
     read_plan(study)  # what is wrong with it is told before anything is measured
     if lock:
         exclusions, locked = lock_exclusions(study)

@@ -141,7 +141,7 @@ def write_study_summary(
     def tables() -> Iterator[pd.DataFrame]:
         for session in sessions:
             table = read_table(session.paths.summary).reindex(columns=list(book))
-            yield _flagged(table, reasons.get(session.participant))
+            yield flagged(table, reasons.get(session.participant))
 
     return write_parquet(_batches(tables()), path, book)
 
@@ -165,7 +165,7 @@ def write_study_windows(
     def tables() -> Iterator[pd.DataFrame]:
         for session in sessions:
             table = pd.read_parquet(session.paths.windows).reindex(columns=list(book))
-            yield _flagged(table, reasons.get(session.participant))
+            yield flagged(table, reasons.get(session.participant))
 
     return write_parquet(_batches(tables()), path, book)
 
@@ -176,7 +176,8 @@ def _columns(sessions: Sequence[StudySession]) -> list[str]:
     return list(dict.fromkeys(n for s in filled for n in s.about["summary"]["columns"]))
 
 
-def _flagged(table: pd.DataFrame, reason: str | None) -> pd.DataFrame:
+def flagged(table: pd.DataFrame, reason: str | None) -> pd.DataFrame:
+    """Return a table whose rows are all excluded, for this reason too; as it is where there is none."""
     if reason is None or not len(table):
         return table
     said = table["exclusion_reason"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from duchenne.analysis.export.private import PrivateNames, chosen_names
+from duchenne.analysis.export.private import PrivateNames, chosen_fields, chosen_names
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths, session_files
 from duchenne.analysis.privacy.ledger import note_export
 from duchenne.analysis.privacy.scopes import Scopes, scopes_of
@@ -84,7 +84,9 @@ class ExportSession:
     participant, session, task, run : str
         Labels without ``sub-`` and the like.
     chosen : frozenset of str
-        Names of ratings and form fields whose answers are chosen from what is given, not typed.
+        Names of ratings whose answers are chosen from what is given, not typed.
+    chosen_fields : frozenset of str
+        The same of forms, as ``FORM.FIELD``.
     scopes : Scopes
         What the participant agreed to.
     """
@@ -96,6 +98,7 @@ class ExportSession:
     task: str
     run: str
     chosen: frozenset[str] = frozenset()
+    chosen_fields: frozenset[str] = frozenset()
     scopes: Scopes = field(default_factory=Scopes)
 
 
@@ -301,6 +304,7 @@ def _session(file: Path, recording: Recording) -> ExportSession:
         recording.task,
         recording.run,
         chosen_names(recording.protocol_yaml),
+        chosen_fields(recording.protocol_yaml),
         scopes_of(recording),
     )
 

@@ -22,6 +22,7 @@ from duchenne.recorder.recording import Recording
 from duchenne.stimuli.errors import DuchenneError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from duchenne.analysis.export.base import ExportSession, Job
@@ -51,6 +52,7 @@ not what was felt.
 def export_bids(job: Job) -> None:
     """Write the data set."""
     seen: dict[str, ExportSession] = {}
+    stimuli: dict[str, str] = {}
     answers = Answers()
     for done, session in enumerate(job.sessions):
         job.tell(session.paths.stem, done, len(job.sessions))
@@ -62,7 +64,8 @@ def export_bids(job: Job) -> None:
             )
         seen[name.stem] = session
         with Recording.open(session.file) as recording:
-            _write_session(recording, session, name, job)
+            files = copy_stimuli(recording, job.out, job.private, stimuli)
+            _write_session(recording, session, name, job, files)
             answers.add(recording, session, with_text=job.options.with_text)
     answers.write(job.out / "phenotype", job)
     write_participants(job)
@@ -72,10 +75,11 @@ def export_bids(job: Job) -> None:
     job.tell("tables", len(job.sessions), len(job.sessions))
 
 
-def _write_session(recording: Recording, session: ExportSession, name: BidsName, job: Job) -> None:
+def _write_session(
+    recording: Recording, session: ExportSession, name: BidsName, job: Job, files: Mapping[str, str]
+) -> None:
     folder = job.out / name.folder / "beh"
     folder.mkdir(parents=True, exist_ok=True)
-    files = copy_stimuli(recording, job.out, job.private)
     write_events(recording, session, job, folder=folder, name=name, files=files)
     if session.scopes.share_signals:
         job.notes.extend(write_gaze(recording, session.paths, folder, name))

@@ -40,7 +40,11 @@ class Answers:
             for name, value in answers.items():
                 if name == "scores" and isinstance(value, dict):
                     row |= {f"score_{label(k)}": v for k, v in value.items()}
-                elif isinstance(value, int | float) or name in session.chosen or with_text:
+                elif (
+                    isinstance(value, int | float)
+                    or f"{form}.{name}" in session.chosen_fields
+                    or with_text
+                ):
                     row[name] = str(value) if isinstance(value, list | dict) else value
             if row:
                 who = {

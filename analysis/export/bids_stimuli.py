@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from duchenne.recorder.recording import Recording
 
 
-def copy_stimuli(recording: Recording, out: Path, private: PrivateNames) -> dict[str, str]:
+def copy_stimuli(
+    recording: Recording, out: Path, private: PrivateNames, written: dict[str, str]
+) -> dict[str, str]:
     """Copy what may be copied into ``stimuli/``, pictures without their metadata (EXIF and the like).
 
     Parameters
@@ -27,6 +30,9 @@ def copy_stimuli(recording: Recording, out: Path, private: PrivateNames) -> dict
         Folder of the data set.
     private : PrivateNames
         What no file may hold.
+    written : dict of str to str
+        Grows: the hash of what each file below ``stimuli/`` stands for, by its path. Another file of the
+        same path, from another set of stimuli, gets the beginning of its hash added to its name.
 
     Returns
     -------
@@ -46,19 +52,22 @@ def copy_stimuli(recording: Recording, out: Path, private: PrivateNames) -> dict
         path, why = stimulus_file(row, source)
         if not _may_be_passed_on(row):
             path, why = None, "its licence does not allow to pass it on"
-        target = out / "stimuli" / PurePosixPath(*kept)
         content = None
         if path is not None:
             content, why = shareable(path, private)
+        ending = ".txt" if content is None else ""
         if content is None:
-            target = target.with_name(f"{target.name}.txt")
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if content is not None:
-                target.write_bytes(content)
-            else:
-                target.write_text(_note(row, stimulus, why), encoding="utf-8")
-        found[stimulus] = target.relative_to(out / "stimuli").as_posix()
+            content = _note(row, stimulus, why).encode()
+        digest = text(row.get("sha256")) or hashlib.sha256(content).hexdigest()
+        place = PurePosixPath(*kept)
+        target = f"{place}{ending}"
+        if written.get(target, digest) != digest:
+            target = f"{place.with_name(f'{place.stem}_{digest[:8]}{place.suffix}')}{ending}"
+        if target not in written:
+            written[target] = digest
+            (out / "stimuli" / target).parent.mkdir(parents=True, exist_ok=True)
+            (out / "stimuli" / target).write_bytes(content)
+        found[stimulus] = target
     return found
 
 

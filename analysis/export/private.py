@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
+from duchenne.analysis.presentations import column_part
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from duchenne.analysis.tables import Codebook
 
@@ -28,7 +30,9 @@ LABELS = {
     "stream", "type", "category", "phase",
 }  # fmt: skip
 """Columns of labels, which stay as they are."""
-CHOSEN_TYPES = ("sam", "affect_grid", "slider", "likert", "emotions", "number")
+CHOSEN_TYPES = (
+    "sam", "affect_grid", "slider", "likert", "emotions", "choice", "yes_no", "number",
+)  # fmt: skip
 """Types of ratings and form fields whose answers are chosen, not typed."""
 
 
@@ -89,29 +93,56 @@ class PrivateNames:
 
 
 def chosen_names(protocol_yaml: str) -> frozenset[str]:
-    """Return the names of ratings and form fields that a protocol declares to be chosen, not typed."""
-    return frozenset(
-        name for name, entry in _declared(protocol_yaml) if entry.get("type") in CHOSEN_TYPES
+    """Return the names of ratings that a protocol declares to be chosen, not typed.
+
+    One that shares its column of the summary with a typed one does not count.
+    """
+    protocol = _read(protocol_yaml)
+    ratings = _mapping(protocol.get("ratings")) if isinstance(protocol, dict) else {}
+    typed = {column_part(name) for name, entry in ratings.items() if not _is_chosen(entry)}
+    return frozenset(name for name in ratings if column_part(name) not in typed)
+
+
+def chosen_fields(protocol_yaml: str) -> frozenset[str]:
+    """Return the answers to forms that a protocol declares to be chosen, as ``FORM.FIELD``."""
+    asked = [
+        (f"{form.get('name', form.get('preset'))}.{field}", question)
+        for form in _forms(_read(protocol_yaml))
+        for field, question in _questions(form).items()
+    ]
+    typed = {name for name, question in asked if not _is_chosen(question)}
+    return frozenset(name for name, _ in asked) - typed
+
+
+def _read(protocol_yaml: str) -> Any:
+    try:
+        return yaml.safe_load(protocol_yaml)
+    except yaml.YAMLError:
+        return None
+
+
+def _forms(value: Any) -> Iterator[dict[str, Any]]:
+    parts: Iterable[Any] = value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        parts = value.values()
+        if value.get("type") == "form":
+            yield value
+    for part in parts:
+        yield from _forms(part)
+
+
+def _questions(form: dict[str, Any]) -> dict[str, Any]:
+    return dict.fromkeys(_mapping(form.get("items")), form.get("scale")) | _mapping(
+        form.get("fields")
     )
 
 
-def _declared(protocol_yaml: str) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        protocol = yaml.safe_load(protocol_yaml)
-    except yaml.YAMLError:
-        return []
-    return list(_entries(protocol))
+def _mapping(value: Any) -> dict[str, Any]:
+    return {str(name): part for name, part in value.items()} if isinstance(value, dict) else {}
 
 
-def _entries(value: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    if isinstance(value, dict):
-        for name, part in value.items():
-            if isinstance(part, dict):
-                yield str(name), part
-            yield from _entries(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _entries(part)
+def _is_chosen(question: Any) -> bool:
+    return isinstance(question, dict) and question.get("type", "sam") in CHOSEN_TYPES
 
 
 def _user() -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from duchenne.analysis.export.tables_of_study import GAZE, read_codebook, typed
 from duchenne.analysis.paths import derivatives_of
 from duchenne.analysis.privacy.stale import stale_tables
+from duchenne.analysis.statistics.manipulation import ALL
 from duchenne.analysis.tables import read_table
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 OWN = frozenset({"summary", GAZE})
 """Made from the sessions' tables by the export itself."""
+WITH_MEANS = "manipulation_check"
+"""Its rows of the participant `ALL` are means over its participants."""
 VISIT = ("participant", "session", "run")
 
 
@@ -47,7 +50,18 @@ class SharedTable:
         """Return the table: rows of whoever is exported alone, cleaned of what is private."""
         is_parquet = self.path.suffix == ".parquet"
         frame = pd.read_parquet(self.path) if is_parquet else read_table(self.path)
-        frame = rows_of_exported(frame, job).reindex(columns=list(self.book))
+        kept = _are_exported(frame, job)
+        if self.name == WITH_MEANS:
+            means = frame["participant"] == ALL
+            if kept[~means].all():
+                kept |= means
+            else:
+                kept &= ~means
+                job.notes.append(
+                    f"{self.path.name}: the means over participants ({ALL}) are left out, some of these "
+                    "participants are not exported."
+                )
+        frame = frame[kept].reset_index(drop=True).reindex(columns=list(self.book))
         frame = job.private.clean_table(frame, self.book)
         return pd.DataFrame({name: typed(frame[name], c.kind) for name, c in self.book.items()})
 
@@ -87,6 +101,10 @@ def shared_tables(job: Job, taken: frozenset[str] = frozenset()) -> list[SharedT
 
 def rows_of_exported(frame: pd.DataFrame, job: Job) -> pd.DataFrame:
     """Return the rows that are of exported participants, and, where it names them, of exported sessions."""
+    return frame[_are_exported(frame, job)].reset_index(drop=True)
+
+
+def _are_exported(frame: pd.DataFrame, job: Job) -> pd.Series:
     labels = {session.participant for session in job.sessions}
     kept = pd.Series(True, index=frame.index)
     for name in frame.columns:
@@ -100,4 +118,4 @@ def rows_of_exported(frame: pd.DataFrame, job: Job) -> pd.DataFrame:
         kept &= pd.Series(
             [pd.isna(row[0]) or row in visits for row in rows], index=frame.index, dtype=bool
         )
-    return frame[kept].reset_index(drop=True)
+    return kept

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from duchenne.analysis.paths import derivatives_of
+from duchenne.analysis.presentations import column_part
+from duchenne.analysis.study_summary import flagged
 from duchenne.analysis.tables import Column, read_table
 from duchenne.stimuli.errors import DuchenneError
 
@@ -21,6 +24,8 @@ MOST_LEVELS = 60
 """A text column of the summary with at most so many values is a factor, and its levels are listed."""
 FACTORS = ("participant", "session", "task", "run", "block", "stimulus_id", "category", "kind")
 GAZE = "gaze"
+EXCLUDING = ("summary", "windows")
+"""Tables whose rows are flagged where a rule on participants applies."""
 TYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean", "string": "string"}
 
 
@@ -44,11 +49,13 @@ class StudyTable:
 
     def frames(self, job: Job) -> Iterator[pd.DataFrame]:
         """Yield the parts, each with all the columns and their declared types, cleaned of what is private."""
+        reasons = participant_reasons(job.study) if self.name in EXCLUDING else {}
         for session, path in self.parts:
             frame = pd.read_parquet(path) if path.suffix == ".parquet" else read_table(path)
             frame = _with_identity(frame, session)
             frame = withhold_text(frame, session, with_text=job.options.with_text)
             frame = frame.reindex(columns=list(self.book))
+            frame = flagged(frame, reasons.get(session.participant))
             frame = job.private.clean_table(frame, self.book)
             yield pd.DataFrame({n: typed(frame[n], c.kind) for n, c in self.book.items()})
 
@@ -113,17 +120,28 @@ def read_codebook(path: Path) -> dict[str, Column]:
         ) from error
 
 
+def participant_reasons(study: Path) -> dict[str, str]:
+    """Return why the analysis of a study flagged participants; those alone that it flagged."""
+    path = derivatives_of(study) / "exclusions.tsv"
+    if not path.is_file():
+        return {}
+    table = read_table(path)
+    rows = table[table["exclusion_reason"].notna()]
+    return dict(zip(rows["participant"], rows["exclusion_reason"], strict=True))
+
+
 def withhold_text(frame: pd.DataFrame, session: ExportSession, *, with_text: bool) -> pd.DataFrame:
     """Return a table without answers in words, except those that were chosen from what the protocol gives."""
     if with_text:
         return frame
     kept = frame.copy(deep=False)
+    names = [f"rating_{column_part(name)}" for name in session.chosen]
+    chosen = {*names, *(f"{name}_word" for name in names)}
     for name in kept.columns:
-        scale = str(name).removeprefix("rating_")
-        if scale != name and not any(f"{scale}_".startswith(f"{c}_") for c in session.chosen):
+        if str(name).startswith("rating_") and name not in chosen:
             kept[name] = _numbers_alone(kept[name])
     for name in {"value", "response"} & set(kept.columns if "scale" in kept.columns else ()):
-        may_stay = kept["scale"].isin(session.chosen)
+        may_stay = kept["scale"].isin(session.chosen | session.chosen_fields)
         kept[name] = kept[name].where(may_stay, _numbers_alone(kept[name]))
     return kept
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -97,7 +98,7 @@ def units_of(paths: Sequence[Path]) -> list[Unit]:
     units: list[Unit] = []
 
     def add(group: Sequence[Path], *, still: bool) -> None:
-        labels = tuple(p.name if names[p.name] == 1 else str(p) for p in group)
+        labels = tuple(_printable(p.name if names[p.name] == 1 else str(p)) for p in group)
         units.append(Unit(tuple(group), labels, still))
 
     for still, group in groupby(paths, key=is_picture):
@@ -106,6 +107,11 @@ def units_of(paths: Sequence[Path]) -> list[Unit]:
         for start in range(0, len(members), step):
             add(members[start : start + step], still=still)
     return units
+
+
+def _printable(name: str) -> str:
+    """Return a file name that any table can hold: bytes that are no UTF-8 are spelt out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_picture(path: Path) -> bool:

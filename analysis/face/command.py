@@ -80,12 +80,13 @@ def run_au_command(
     Raises
     ------
     UsageError
-        For a wrong name, style, ending or phase, or where nothing was given to measure.
+        For a wrong name, style, ending or phase, where nothing was given to measure, or where the
+        backend reads the table of one film and there are several.
     DuchenneError
         When nothing could be read at all, or the table cannot be written.
     """
     out = Path(out)
-    _check_output(out, style, videos)
+    _check_output(out, style, videos, backend)
     if workers < 1:
         raise UsageError(f"--workers {workers} must be at least 1.")
     settings = Settings(
@@ -93,13 +94,13 @@ def run_au_command(
         affect=affect, affect_sha256=affect_hash(affect), backend_sha256=backend_hash(backend),
     )  # fmt: skip
     inputs = _expand([Path(video) for video in videos])
-    load_backend(backend)
+    units = units_of(inputs)
+    check_backend(backend, len(inputs), several=len(units) > 1)
     for line in getattr(load_affect_backend(affect), "told", ()):
         sys.stderr.write(f"duchenne: {AffectSpec.parse(affect).file}: {line}\n")
     face_model_path()
     _make_folder(out.parent)
-    many = len(inputs) > 1 or any(Path(video).is_dir() for video in videos)
-    units = units_of(inputs)
+    many = len(inputs) > 1 or any(_is_folder(Path(video)) for video in videos)
     with _progress_bar(units) as progress:
         if len(units) == 1:
             outcomes = [_single(units[0], settings, out, progress, with_input=many)]
@@ -139,13 +140,15 @@ def run_compare_command(
     Raises
     ------
     UsageError
-        For a wrong ending, several films, or a source that is neither a table nor a backend.
+        For a wrong ending, several films, a source that is neither a table nor a backend, or a page
+        that would be written over what is compared.
     DuchenneError
         When something cannot be read, or the two have nothing in common.
     """
     from duchenne.analysis.face.compare import (  # noqa: PLC0415  (only for this)
         compare,
         measure_source,
+        refuse_overwriting,
         write_comparison,
     )
 
@@ -154,6 +157,7 @@ def run_compare_command(
         raise UsageError(f"--out {out} must end with .html where --compare is given.")
     if len(videos) > 1 or any(Path(video).is_dir() for video in videos):
         raise UsageError("--compare takes one film.")
+    refuse_overwriting(sources, out)
     windows = parse_neutral(neutral)
     film = Path(videos[0]) if videos else None
     units = [Unit((film,), (film.name,), still=False)] * 2 if film else []
@@ -230,14 +234,33 @@ def parse_neutral(neutral: str | Sequence[str] | None) -> tuple[tuple[float, flo
     return tuple(windows)
 
 
-def _check_output(out: Path, style: str, videos: Sequence[Path | str]) -> None:
+def check_backend(backend: str, n_inputs: int, *, several: bool) -> None:
+    """Refuse a backend that cannot be loaded, or that reads the table of one film where there are several.
+
+    Raises
+    ------
+    UsageError
+        When there is none of this name, or the table is that of one film.
+    DuchenneError
+        When its file cannot be read.
+    """
+    if getattr(load_backend(backend), "one_film", False) and several:
+        raise UsageError(
+            f"--backend {backend} is about one film, but there are {n_inputs} inputs: "
+            "give each film by itself, with its own table."
+        )
+
+
+def _check_output(out: Path, style: str, videos: Sequence[Path | str], backend: str) -> None:
     if style not in {*STYLES, AFFECT_STYLE}:
         raise UsageError(f"There is no style '{style}'; there are: {', '.join(STYLES)}.")
     if out.suffix.lower() not in SEPARATORS:
         raise UsageError(f"--out {out} must end with .csv or .tsv.")
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder: give the name of a file.")
-    if any(out.resolve() == Path(video).resolve() for video in videos):
+    _, _, read = backend.partition(":")
+    written = {out.resolve(), out.with_suffix(".json").resolve()}
+    if any(Path(given).resolve() in written for given in (*videos, *([read] if read else []))):
         raise UsageError(f"--out {out} is also an input: give another name.")
 
 
@@ -255,16 +278,27 @@ def _expand(paths: Sequence[Path]) -> list[Path]:
         raise UsageError("Nothing to measure: name a video, a picture, or a folder of pictures.")
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             files.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        try:
+            inside = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        except OSError as error:
+            raise DuchenneError(f"{path} cannot be read ({error.strerror or error}).") from error
         pictures = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES]
         chosen = pictures or [p for p in inside if p.suffix.lower() in VIDEO_SUFFIXES]
         if not chosen:
             raise DuchenneError(f"The folder {path} holds no pictures and no videos.")
         files.extend(chosen)
     return files
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder; False also where that cannot be told."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -22,7 +22,11 @@ from duchenne.analysis.face.agreement import (
 from duchenne.analysis.face.backends.registry import backend_names
 from duchenne.analysis.face.decode import video_frames
 from duchenne.analysis.face.landmarks import MAX_SIDE_PX
-from duchenne.analysis.face.openface_csv import read_openface
+from duchenne.analysis.face.openface_csv import (
+    read_openface,
+    refuse_several_films,
+    separator_of,
+)
 from duchenne.analysis.face.overlay import MAX_VIDEO_S, overlay_film
 from duchenne.analysis.face.process import analyse_face
 from duchenne.analysis.tables import Column, replacing, write_table
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from duchenne.analysis.face.frames import FloatArray
 
 N_STILLS = 8
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 # A page of a long film shows the mean over so many frames that this many points are left.
 MAX_POINTS = 4000
 AGREEMENT = {
@@ -99,9 +104,8 @@ def measure_source(
     DuchenneError
         When the table or the film cannot be read.
     """
-    path = Path(source)
-    if path.suffix.lower() in {".csv", ".tsv"} or path.is_file():
-        return read_measured(path)
+    if _is_table(source):
+        return read_measured(Path(source))
     if source.split(":", 1)[0] not in backend_names():
         known = ", ".join(backend_names())
         raise UsageError(f"--compare {source} is neither a table nor a backend ({known}).")
@@ -111,6 +115,43 @@ def measure_source(
         )
     frames = video_frames(film, max_side_px=MAX_SIDE_PX)
     return analyse_face(frames, backend=source, neutral=neutral, progress=progress).table
+
+
+def refuse_overwriting(sources: Sequence[str], out: Path) -> None:
+    """Refuse a page that would be written, with its table and codebook, over what is compared.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Tables and backends, as :func:`measure_source` takes them.
+    out : Path
+        The page.
+
+    Raises
+    ------
+    UsageError
+        When the page, or the ``.tsv`` or ``.json`` beside it, is a table that is compared, its
+        codebook, or the file that a backend reads.
+    """
+    written = {path.resolve() for path in (out, out.with_suffix(".tsv"), out.with_suffix(".json"))}
+    for source in sources:
+        name = source if _is_table(source) else source.partition(":")[2]
+        if not name:
+            continue
+        path = Path(name)
+        is_table = path.suffix.lower() in TABLE_SUFFIXES
+        for read in (path, path.with_suffix(".json")) if is_table else (path,):
+            if read.resolve() in written:
+                raise UsageError(
+                    f"--out {out} would write over {read}, which belongs to what is compared: "
+                    "give another name."
+                )
+
+
+def _is_table(source: str) -> bool:
+    path = Path(source)
+    is_backend = source.split(":", 1)[0] in backend_names()
+    return path.is_file() or (path.suffix.lower() in TABLE_SUFFIXES and not is_backend)
 
 
 def read_measured(path: Path) -> pd.DataFrame:
@@ -123,7 +164,7 @@ def read_measured(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise DuchenneError(f"There is no file {path}.")
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    separator = separator_of(path)
     try:
         head = pd.read_csv(path, sep=separator, nrows=0, skipinitialspace=True)
     except (OSError, ValueError) as error:
@@ -134,8 +175,7 @@ def read_measured(path: Path) -> pd.DataFrame:
     if not {"frame", "time", "usable"} <= names:
         raise DuchenneError(f"{path} is neither a table of duchenne au nor one of OpenFace.")
     table = pd.read_csv(path, sep=separator, na_values=["n/a"])
-    if "input" in table and table["input"].nunique() > 1:
-        raise DuchenneError(f"{path} is about several films: give a table of one.")
+    refuse_several_films(table, path)
     truth = {"true": True, "false": False}
     table["usable"] = table["usable"].astype(str).str.lower().map(truth).fillna(False)
     return table.astype({"usable": np.bool_})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from av import VideoFrame
+    from av.container import InputContainer
 
     from duchenne.analysis.face.frames import Image
     from duchenne.recorder.video_packets import VideoCodec
@@ -73,19 +74,8 @@ def video_frames(
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise DuchenneError(f"{path} holds no picture track: give a video file.")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            clock.rate_hz = float(stream.average_rate or stream.guessed_rate or clock.rate_hz)
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    index += 1
-                    yield index, clock.after_previous(), None
-                    continue
-                for frame in frames:
-                    index += 1
-                    yield index, clock.of(frame), picture(frame)
+            for index, (time_s, frame) in enumerate(_timed(container, clock)):
+                yield index, time_s, None if frame is None else picture(frame)
     except av.error.FFmpegError as error:
         if index < 0:
             raise DuchenneError(
@@ -94,6 +84,40 @@ def video_frames(
             ) from error
     if clock.n_decoded == 0:
         raise DuchenneError(f"{path} holds no frame that can be decoded: check the file.")
+
+
+def start_time(path: Path | str) -> float:
+    """Return the time in a video file, in seconds, that :func:`video_frames` calls 0.
+
+    Damaged frames before the first good one count.
+    """
+    import av  # noqa: PLC0415  (heavy)
+
+    clock = _FrameClock()
+    with av.open(str(path)) as container:
+        for _ in _timed(container, clock):
+            if clock.first_s is not None:
+                return clock.first_s
+    return 0.0
+
+
+def _timed(
+    container: InputContainer, clock: _FrameClock
+) -> Iterator[tuple[float, VideoFrame | None]]:
+    """Yield the frames of the first picture track with their times; None where one is damaged."""
+    import av  # noqa: PLC0415  (heavy)
+
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    clock.rate_hz = float(stream.average_rate or stream.guessed_rate or clock.rate_hz)
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            yield clock.after_previous(), None
+            continue
+        for frame in frames:
+            yield clock.of(frame), frame
 
 
 @dataclass
@@ -202,19 +226,30 @@ def image_frame(path: Path) -> Image:
     Raises
     ------
     DuchenneError
-        When the file is missing or no picture.
+        When the file is missing, cannot be read or is no picture.
     """
     _require_file(path)
-    picture = decode_image(path.read_bytes())
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    picture = decode_image(encoded)
     if picture is None:
         raise DuchenneError(f"{path} cannot be read as a picture: check the file.")
     return picture
 
 
 def _require_file(path: Path) -> None:
-    if not path.exists():
-        raise DuchenneError(f"There is no file {path}.")
-    if not path.is_file():
-        raise DuchenneError(f"{path} is a folder, not a video.")
-    if path.stat().st_size == 0:
-        raise DuchenneError(f"{path} is empty.")
+    try:
+        if not path.exists():
+            raise DuchenneError(f"There is no file {path}.")
+        if not path.is_file():
+            raise DuchenneError(f"{path} is a folder, not a video.")
+        if path.stat().st_size == 0:
+            raise DuchenneError(f"{path} is empty.")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DuchenneError:
+    return DuchenneError(f"{path} cannot be read ({error.strerror or error}): check the file.")

@@ -88,7 +88,7 @@ def deidentify(
     ----------
     given : VideoInput
     out : Path
-        An MP4 file that does not exist.
+        An MP4 file that does not exist; for a session, neither does the ``.tsv`` beside it.
     method : {"blur", "pixelate", "avatar"}
     keep_sound : bool
         Of a video file; a voice identifies a person.
@@ -106,7 +106,7 @@ def deidentify(
     UsageError
         For an unknown method, or sound of a session file.
     DuchenneError
-        Where the input cannot be read or the output exists.
+        Where the input cannot be read, or the output or its table of times exists.
     """
     if method not in METHODS:
         raise UsageError(f"There is no method '{method}'; there are: {', '.join(METHODS)}.")
@@ -114,6 +114,11 @@ def deidentify(
         raise UsageError("A session's face video has no sound to keep: leave --keep-audio out.")
     tell = progress or (lambda _stage, _done: None)
     with new_file(out, given.path) as part:
+        times = out.with_suffix(".tsv")
+        if given.is_session and times.exists():
+            raise DuchenneError(
+                f"{times} exists and is never overwritten: choose another name for --out."
+            )
         silent = part.with_name(part.name + ".silent")
         try:
             if method == "avatar":
@@ -126,7 +131,9 @@ def deidentify(
                 silent.rename(part)
         finally:
             silent.unlink(missing_ok=True)
-    sidecar = _write_times(out, made.times) if given.is_session else None
+    if given.is_session:
+        _write_times(times, made.times)
+    sidecar = times if given.is_session else None
     return Deidentified(out, sidecar, len(made.times), made.n_whole, has_sound, made.check)
 
 
@@ -241,12 +248,10 @@ def _write(
     return times, n_whole
 
 
-def _write_times(out: Path, times: list[tuple[int, float, float]]) -> Path:
-    path = out.with_suffix(".tsv")
+def _write_times(path: Path, times: list[tuple[int, float, float]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["frame", "time_s", "video_time_s"])
         for index, time_s, video_s in times:
             told = f"{time_s:.6f}" if np.isfinite(time_s) else "n/a"
             writer.writerow([index, told, f"{video_s:.6f}"])
-    return path

@@ -25,7 +25,10 @@ MARGIN = (0.3, 0.5, 0.3, 0.25)
 """The box of a face grows by these shares of its size to the left, top, right and bottom."""
 GROW_S = 0.3
 MAX_HELD = 12
-"""Pictures held back at most, so that memory stays small at high rates and sizes."""
+"""Pictures held back at most, so that memory stays small at high rates and sizes. Frames that come
+before the first picture wait for its size; they hold none."""
+NO_SIZE = (16, 16)
+"""Of the pictures of a video in which none could be decoded."""
 CELLS = (5, 4, 3, 2, 1, 1)
 """Cells that are left of a cover along its longer side: fewer, as long as a face is seen in them."""
 FRAME_CELLS = (8, 6, 4, 1)
@@ -75,7 +78,8 @@ def cover_faces(
     Parameters
     ----------
     frames : iterable of (frame index, time in seconds, RGB picture or None)
-        None stands for a frame that could not be decoded; it becomes an empty picture.
+        None stands for a frame that could not be decoded; it becomes an empty picture of the size of
+        the others.
     finder : FaceFinder
     method : {"blur", "pixelate"}
     grow_s : float
@@ -104,7 +108,11 @@ def _through(
             queue.size = image.shape[:2]
         boxes = () if image is None else tuple(finder.find(image, tiles=with_tiles(index)))
         ahead.append(_Seen(index, time_s, image, boxes))
-        while ahead and (time_s - ahead[0].time_s > grow_s or len(ahead) > MAX_HELD):
+        while (
+            ahead
+            and queue.size is not None
+            and (time_s - ahead[0].time_s > grow_s or len(ahead) > MAX_HELD)
+        ):
             yield queue.next()
     while ahead:
         yield queue.next()
@@ -117,7 +125,7 @@ class _Queue:
         self._hider, self._grow_s = hider, grow_s
         self._before: deque[_Seen] = deque()
         self.ahead: deque[_Seen] = deque()
-        self.size = (16, 16)
+        self.size: tuple[int, ...] | None = None
 
     def next(self) -> Covered:
         """Take the first frame and cover it."""
@@ -127,7 +135,7 @@ class _Queue:
         while before and now.time_s - before[0].time_s > self._grow_s:
             before.popleft()
         if now.image is None:
-            nothing = np.zeros((*self.size, 3), np.uint8)
+            nothing = np.zeros((*(self.size or NO_SIZE), 3), np.uint8)
             return Covered(now.index, now.time_s, nothing, whole=True)
         tiles = with_tiles(now.index)
         if now.boxes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from duchenne.analysis.face.decode import frame_count, packet_frames, video_frames
+from duchenne.analysis.face.decode import frame_count, packet_frames, start_time, video_frames
 from duchenne.recorder.recording import Recording
 from duchenne.recorder.video_export import choose_stream
 from duchenne.recorder.video_packets import codec_of
@@ -206,8 +206,7 @@ def add_sound(video: Path, given: Path, out: Path) -> bool:
     with av.open(str(given)) as source:
         if not source.streams.audio:
             return False
-        first: Any = next(source.decode(video=0))
-        first_s = first.time or 0.0
+    first_s = start_time(given)
     bitexact = {"fflags": "+bitexact"}
     with (
         av.open(str(video)) as pictures,
@@ -236,9 +235,9 @@ def add_sound(video: Path, given: Path, out: Path) -> bool:
 
 
 def _encoded(source: Any, sound: Any, first_s: float) -> Iterator[Any]:
-    """Yield the sound from `first_s` on as AAC packets."""
+    """Yield the sound from `first_s` on as AAC packets; damaged packets are left out."""
     shift = None
-    for frame in source.decode(audio=0):
+    for frame in _heard(source):
         if frame.pts is None or frame.time < first_s:
             continue
         if shift is None:
@@ -246,3 +245,11 @@ def _encoded(source: Any, sound: Any, first_s: float) -> Iterator[Any]:
         frame.pts -= shift
         yield from sound.encode(frame)
     yield from sound.encode(None)
+
+
+def _heard(source: Any) -> Iterator[Any]:
+    import av  # noqa: PLC0415  (heavy)
+
+    for packet in source.demux(audio=0):
+        with suppress(av.error.FFmpegError):
+            yield from packet.decode()

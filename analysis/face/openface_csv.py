@@ -24,8 +24,9 @@ def read_openface(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        CSV of FeatureExtraction, with ``frame`` (from 1), ``timestamp``, ``confidence``, ``success``
-        and columns such as ``AU12_r``; spaces after the commas do not matter.
+        CSV of FeatureExtraction (or, with tabs, TSV), with ``frame`` (from 1), ``timestamp``,
+        ``confidence``, ``success`` and columns such as ``AU12_r``; spaces after the commas do not
+        matter.
 
     Returns
     -------
@@ -36,10 +37,10 @@ def read_openface(path: Path) -> pd.DataFrame:
     Raises
     ------
     DuchenneError
-        When the file is missing, or is no such table.
+        When the file is missing, is no such table, or is about several films.
     """
     try:
-        raw = pd.read_csv(path, skipinitialspace=True, na_values=["n/a"])
+        raw = pd.read_csv(path, sep=separator_of(path), skipinitialspace=True, na_values=["n/a"])
     except FileNotFoundError as error:
         raise DuchenneError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:
@@ -50,6 +51,7 @@ def read_openface(path: Path) -> pd.DataFrame:
     if missing or not units:
         lacking = ", ".join(missing) or "Action Units such as AU12_r"
         raise DuchenneError(f"{path} is no table of OpenFace: it has no {lacking}.")
+    refuse_several_films(raw, path)
     try:
         numbers = raw[
             [c for c in raw.columns if c in {"frame", "timestamp", "success", "confidence"}]
@@ -75,6 +77,23 @@ def read_openface(path: Path) -> pd.DataFrame:
     )
     table[units] = raw[units].astype(np.float64).where(known, np.nan)
     return table.reset_index(drop=True)
+
+
+def separator_of(path: Path) -> str:
+    """Return what stands between the columns of a table, by the end of its name."""
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def refuse_several_films(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a table that ``duchenne au`` wrote about several films.
+
+    Raises
+    ------
+    DuchenneError
+        When its column ``input`` names more than one.
+    """
+    if "input" in table and table["input"].nunique() > 1:
+        raise DuchenneError(f"{path} is about several films: give a table of one.")
 
 
 def _first_line(error: Exception) -> str:

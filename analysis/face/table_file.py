@@ -119,7 +119,7 @@ class TableInParts:
                 raise DuchenneError(
                     f"{self._path} could not be written ({error.strerror or error})."
                 ) from error
-        part = Path(self._folder.name) / f"{len(self._parts)}{self._path.suffix}"
+        part = Path(self._folder.name) / f"{len(self._parts)}{self._path.suffix.lower()}"
         write_au_table(table, part, self._style)
         self._parts.append(part)
 

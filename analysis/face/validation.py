@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from duchenne.analysis.face.deidentify_video import Mp4Writer, VideoInput
-from duchenne.analysis.face.validation_agreement import AGREEMENT_COLUMNS, agreement_rows
+from duchenne.analysis.face.validation_agreement import (
+    AGREEMENT_COLUMNS,
+    CODERS_MEAN,
+    MEASURED,
+    agreement_rows,
+)
 from duchenne.analysis.face.validation_codes import intensities_of
 from duchenne.analysis.face.validation_datavyu import read_datavyu, write_datavyu
 from duchenne.analysis.face.validation_draw import Clip, blind_names, candidates, draw
@@ -128,7 +134,10 @@ def prepare(
 
 
 def evaluate(
-    out: Path, coded: Sequence[Path], participants: pd.DataFrame | None = None
+    out: Path,
+    coded: Sequence[Path],
+    participants: pd.DataFrame | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> tuple[Path, pd.DataFrame, dict[str, int]]:
     """Compare what coders entered with what was measured.
 
@@ -137,9 +146,12 @@ def evaluate(
     out : Path
         The folder that :func:`prepare` wrote.
     coded : sequence of Path
-        One folder for each coder, with ``.eaf`` or ``.opf`` files.
+        One folder for each coder, with ``.eaf`` or ``.opf`` files. A coder is called by the name of
+        the folder; a folder ``coders`` or ``measured`` counts as ``coders (1)`` or ``measured (1)``.
     participants : pandas.DataFrame, optional
-        With ``participant_id`` and any of ``skin_tone glasses beard``.
+        With ``participant_id`` and any of ``skin_tone glasses beard``, as text.
+    tell : callable, optional
+        Told, in one line, that the clips are of none of the participants.
 
     Returns
     -------
@@ -159,7 +171,7 @@ def evaluate(
     codings = {
         name: read_codings(folder, key["clip"].tolist(), au_names) for name, folder in _named(coded)
     }
-    groups = _groups(key, participants)
+    groups = _groups(key, participants, tell or (lambda _line: None))
     rows = agreement_rows(key, codings, au_names, groups)
     table = pd.DataFrame(rows, columns=list(AGREEMENT_COLUMNS))
     written = write_table(table, out / KEY / RESULT_TABLE, AGREEMENT_COLUMNS)
@@ -205,10 +217,17 @@ def _named(coded: Sequence[Path]) -> list[tuple[str, Path]]:
     names = [folder.resolve().name for folder in coded]
     if len(set(names)) < len(names):
         names = [f"{name}-{i}" for i, name in enumerate(names, start=1)]
+    names = [_free(name, names) if name in {MEASURED, CODERS_MEAN} else name for name in names]
     return list(zip(names, coded, strict=True))
 
 
-def _groups(key: pd.DataFrame, participants: pd.DataFrame | None) -> dict[str, pd.Series[str]]:
+def _free(name: str, taken: Sequence[str]) -> str:
+    return next(free for i in count(1) if (free := f"{name} ({i})") not in taken)
+
+
+def _groups(
+    key: pd.DataFrame, participants: pd.DataFrame | None, tell: Callable[[str], object]
+) -> dict[str, pd.Series[str]]:
     """Return, for each column that tells groups apart, the group of each clip."""
     if participants is None:
         return {}
@@ -219,9 +238,20 @@ def _groups(key: pd.DataFrame, participants: pd.DataFrame | None) -> dict[str, p
     groups = {}
     for column in GROUP_COLUMNS:
         if column in participants:
-            known = dict(zip(labels, participants[column].astype(str), strict=True))
+            known = dict(zip(labels, participants[column].astype("string"), strict=True))
             groups[column] = wanted.map(known).fillna("n/a")
+    if groups and not wanted.isin(labels).any():
+        tell(
+            f"The clips are of none of the participants in the table (clips: {_some(wanted)}; table: "
+            f"{_some(labels)}): every group is n/a."
+        )
     return groups
+
+
+def _some(labels: pd.Series[str]) -> str:
+    """Return the first labels, for a message."""
+    names = list(dict.fromkeys(labels.dropna()))
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "") or "nobody"
 
 
 def _write_clips(

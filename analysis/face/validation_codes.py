@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CODED = "coded"
 CODED_VALUES = {"yes": "this clip has been coded: what is empty is absent"}
+_YES = frozenset({"yes", "y", "ja", "j", "true", "1"})
+_NO = frozenset({"no", "n", "nein", "false", "0", ""})
 INTENSITIES = {
     "0": "absent",
     "A": "trace",
@@ -50,9 +52,16 @@ def intensities_of(
     Raises
     ------
     DuchenneError
-        For an entry that is none of 0, A to E (or 1 to 5) and X.
+        For an entry that is none of 0, A to E (or 1 to 5) and X, or where it is neither yes nor no
+        whether the clip has been coded.
     """
-    if not any(text.strip() for text in entered.get(CODED, ())):
+    marks = {text.strip().lower(): text for text in entered.get(CODED, ())}
+    for mark, text in marks.items():
+        if mark not in _YES | _NO:
+            raise DuchenneError(
+                f"{where}: {CODED} is '{text}'; enter yes, or nothing where the clip is not coded."
+            )
+    if not _YES.intersection(marks):
         return None
     found = {}
     for name in au_names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,7 +97,12 @@ def _evaluate(given: list[Path], read: list[Path], participants: Path | None) ->
         raise UsageError("With --read, name one folder: that of the draw.")
     kept = given[0] / KEY / "participants.tsv"
     told = participants or (kept if kept.is_file() else None)
-    written, table, counts = evaluate(given[0], read, _table(told) if told else None)
+    written, table, counts = evaluate(
+        given[0],
+        read,
+        _texts(told) if told else None,
+        tell=lambda line: typer.echo(f"{told}: {line}", err=True),
+    )
     shown = Table(box=None, pad_edge=False)
     for heading in ("AU", "compared", "clips", "ICC(3,1)", "95 %", "κ", "95 % "):
         shown.add_column(heading, justify="left" if heading in {"AU", "compared"} else "right")
@@ -115,8 +121,12 @@ def _evaluate(given: list[Path], read: list[Path], participants: Path | None) ->
 
 
 def _recordings(given: list[Path], backend: str | None) -> list[Measured]:
+    from duchenne.analysis.face.command import check_backend  # noqa: PLC0415 -- heavy
     from duchenne.analysis.paths import session_files  # noqa: PLC0415 -- heavy
 
+    videos = [path for path in given if not path.is_dir() and path.suffix.lower() != ".h5"]
+    if backend:
+        check_backend(backend, len(videos), several=len(videos) > 1)
     found = []
     for path in given:
         if path.is_dir():
@@ -179,6 +189,23 @@ def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DuchenneError(f"There is no table {path}.")
     return read_table(path)
+
+
+def _texts(path: Path) -> pd.DataFrame:
+    """Return a table with every column as text: 001 is a participant, and no number."""
+    import pandas as pd  # noqa: PLC0415 -- heavy
+
+    if not path.is_file():
+        raise DuchenneError(f"There is no table {path}.")
+    try:
+        return pd.read_csv(
+            path, sep="\t", dtype=str, na_values=["n/a", ""], keep_default_na=False,
+            quoting=csv.QUOTE_NONE, encoding="utf-8-sig",
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise DuchenneError(
+            f"{path} cannot be read as a table of tab-separated columns."
+        ) from error
 
 
 def _number(value: float) -> str:

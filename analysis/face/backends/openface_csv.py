@@ -39,6 +39,8 @@ class OpenFaceCsvBackend:
 
     name = "openface-csv"
     needs_images = False
+    one_film = True
+    """Other films have other tables."""
 
     def __init__(self, file: str = "") -> None:
         if not file:

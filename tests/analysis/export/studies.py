@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 HOST = "labpc-seven"
 COMMENT = f"I sat at {HOST} and /home/annabella/secret/notes.txt"
 RATE_HZ = 120.0
+PROTOCOL = """
+ratings:
+  mood: {type: slider, left: Bad, right: Good, question: How are you}
+  mood_why: {type: text, question: Why}
+  Mood-Now: {type: choice, options: [calm, tense], question: And now}
+blocks:
+  - steps:
+      - type: form
+        name: about
+        fields:
+          glasses: {type: yes_no, question: Do you wear glasses}
+          remark: {type: text, question: Anything else}
+"""
 
 
 def slow_gaze(shift: float = 0.0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -35,9 +48,17 @@ def slow_gaze(shift: float = 0.0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def answers() -> list[tuple[float, str, dict[str, Any]]]:
-    """Return markers of a calibration, of a typed comment and of a form."""
+    """Return markers of a calibration, of typed and chosen answers, and of forms."""
     targets = [{"error_left_deg": 0.3, "error_right_deg": 0.2}, {"error_left_deg": 0.7}]
     form = {"form": "intake", "scale": "intake"}
+    given = [
+        trial_fields(2) | {"scale": scale, "value": value}
+        for scale, value in (("mood_why", COMMENT), ("Mood-Now", "calm"))
+    ]
+    about = [
+        {"form": "about", "field": field, "scale": f"about.{field}", "value": value}
+        for field, value in (("glasses", "yes"), ("remark", COMMENT))
+    ]
     return [
         (
             0.2,
@@ -56,6 +77,7 @@ def answers() -> list[tuple[float, str, dict[str, Any]]]:
         ),
         (12.6, "rating_response", form | {"field": "age", "value": 31}),
         (12.7, "rating_response", form | {"field": "remark", "value": COMMENT}),
+        *[(12.8 + i / 100, "rating_response", answer) for i, answer in enumerate(given + about)],
         (12.9, "note", {"text": COMMENT}),
     ]
 
@@ -98,6 +120,7 @@ def write_study(study: Path) -> Path:
             stimuli_source=str(media / "manifest.tsv"),
             participant=who,
             session=visit,
+            protocol_yaml=PROTOCOL,
         )
         with h5py.File(file, "a") as content:
             for stream in content["streams"].values():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from typer.testing import CliRunner
 
 from duchenne.analysis.export.base import ExportOptions, ExportResult, export_study
 from duchenne.analysis.export.bids_events import screen_problems
+from duchenne.analysis.export.bids_stimuli import copy_stimuli
+from duchenne.analysis.export.private import PrivateNames
 from duchenne.cli import app
 
 VALIDATOR = Path(sys.executable).parent / "bids-validator-deno"
@@ -140,6 +144,53 @@ def test_only_stimuli_that_may_be_passed_on_are_copied(exported: ExportResult) -
         assert picture.getpixel((3, 3)) == (10, 200, 30)
     assert not (stimuli / "loud.png").exists()
     assert "licence does not allow" in (stimuli / "loud.png.txt").read_text()
+
+
+def recording_of(folder: Path, content: bytes, *, may_leave: bool = True) -> Any:
+    """Return what is read of a session with one stimulus, ``images/001.dat`` of a set in a folder."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "001.dat").write_bytes(content)
+    (folder / "manifest.tsv").write_text("id\n")
+    row = {
+        "id": folder.name,
+        "file": "images/001.dat",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "redistributable": float(may_leave),
+    }
+    return SimpleNamespace(stimuli_source=str(folder / "manifest.tsv"), stimuli=pd.DataFrame([row]))
+
+
+@pytest.mark.parametrize(("may_leave", "ending"), [(True, ""), (False, ".txt")])
+def test_files_of_one_name_from_two_sets_are_told_apart(
+    tmp_path: Path, may_leave: bool, ending: str
+) -> None:
+    dog = recording_of(tmp_path / "dog", b"a dog", may_leave=may_leave)
+    snake = recording_of(tmp_path / "snake", b"a snake", may_leave=may_leave)
+    written: dict[str, str] = {}
+    named = [
+        copy_stimuli(recording, tmp_path / "out", PrivateNames(), written)
+        for recording in (dog, snake, dog, snake)
+    ]
+    other = f"images/001_{hashlib.sha256(b'a snake').hexdigest()[:8]}.dat{ending}"
+    assert named == [{"dog": f"images/001.dat{ending}"}, {"snake": other}] * 2
+    texts = [
+        (tmp_path / "out" / "stimuli" / name).read_text()
+        for name in (f"images/001.dat{ending}", other)
+    ]
+    assert [what in text for what, text in zip(("dog", "snake"), texts, strict=True)] == [True] * 2
+    assert len(list((tmp_path / "out" / "stimuli" / "images").iterdir())) == 2
+
+
+def test_chosen_words_leave_and_typed_ones_stay(exported: ExportResult) -> None:
+    summary = pd.read_csv(exported.path / "derivatives/duchenne/summary.tsv", sep="\t")
+    assert set(summary["rating_mood_now"].dropna()) == {"calm"}
+    assert summary["rating_mood_why"].isna().all()
+    events = pd.read_csv(exported.path / f"{RUN}_events.tsv", sep="\t", na_values="n/a")
+    said = events.dropna(subset=["response"]).set_index("scale")["response"]
+    assert said.to_dict() == {"Mood-Now": "calm", "about.glasses": "yes"}
+    form = pd.read_csv(exported.path / "phenotype" / "about.tsv", sep="\t")
+    assert list(form["glasses"]) == ["yes"]
+    assert "remark" not in form
 
 
 def test_participants_and_forms_hold_nothing_but_labels_and_numbers(exported: ExportResult) -> None:

@@ -10,19 +10,23 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pandas as pd
 import pytest
+from pydantic import Tag
 from tests.analysis.export.studies import HOST
 from typer.testing import CliRunner
 
-from duchenne.analysis.export.base import EXPORTERS, ExportOptions, export_study
+from duchenne.analysis.export.base import EXPORTERS, ExportOptions, ExportSession, export_study
 from duchenne.analysis.export.flat import wide_summary, write_csv
-from duchenne.analysis.export.private import PrivateNames, chosen_names
+from duchenne.analysis.export.private import CHOSEN_TYPES, PrivateNames, chosen_fields, chosen_names
+from duchenne.analysis.export.tables_of_study import withhold_text
+from duchenne.analysis.paths import AnalysisPaths
 from duchenne.analysis.tables import Column
 from duchenne.cli import app
+from duchenne.protocols.parts_ratings import Rating
 from duchenne.stimuli.errors import DuchenneError, UsageError
 
 
@@ -177,6 +181,54 @@ def test_typed_answers_are_told_from_chosen_ones() -> None:
     assert chosen_names(text) == {"mood"}
     assert chosen_names("") == set()
     assert chosen_names("{") == set()
+    assert chosen_names("{}") == set()
+
+
+def test_every_scale_is_chosen_but_text() -> None:
+    kinds = {
+        note.tag
+        for kind in get_args(get_args(Rating)[0])
+        for note in get_args(kind)
+        if isinstance(note, Tag)
+    }
+    assert set(CHOSEN_TYPES) | {"text"} == kinds
+    assert "text" not in CHOSEN_TYPES
+
+
+def test_what_is_typed_in_one_form_may_be_chosen_in_another() -> None:
+    text = """
+ratings: {other: {type: text, question: What}}
+blocks:
+  - steps:
+      - {type: form, name: a, fields: {other: {type: choice, question: Which, options: [x, y]}}}
+      - {type: form, name: b, fields: {other: {type: text, question: Which}}}
+      - {type: form, preset: panas, name: c, items: {alert: Alert}, scale: {type: choice}}
+"""
+    assert chosen_names(text) == set()
+    assert chosen_fields(text) == {"a.other", "c.alert"}
+    assert chosen_fields(text + "      - {type: form, name: a, fields: {other: {type: text}}}") == {
+        "c.alert"
+    }
+    assert chosen_fields("") == chosen_fields("{") == set()
+
+
+def test_a_chosen_column_is_told_from_a_typed_one_that_begins_alike(tmp_path: Path) -> None:
+    text = "ratings: {mood: {type: slider}, mood_why: {type: text}, Mood-Now: {type: choice}}"
+    frame = pd.DataFrame(
+        {
+            "rating_mood": [61.0],
+            "rating_mood_why": ["my husband left me"],
+            "rating_mood_why_rt_s": [2.0],
+            "rating_mood_now": ["calm"],
+        }
+    )
+    paths = AnalysisPaths(tmp_path, "s")
+    session = ExportSession(tmp_path, paths, "P01", "01", "test", "01", chosen_names(text))
+    kept = withhold_text(frame, session, with_text=False).to_dict("records")[0]
+    assert math.isnan(kept.pop("rating_mood_why"))
+    assert kept == {"rating_mood": 61, "rating_mood_why_rt_s": 2, "rating_mood_now": "calm"}
+    both = chosen_names(text.replace("mood_why", "mood now"))
+    assert both == {"mood"}
 
 
 def test_an_existing_export_is_replaced_only_when_asked(study: Path, tmp_path: Path) -> None:

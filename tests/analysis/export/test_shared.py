@@ -21,13 +21,15 @@ from duchenne.analysis.export.base import (
     grouped_notes,
 )
 from duchenne.analysis.export.factors import write_factors
+from duchenne.analysis.export.flat import wide_summary
 from duchenne.analysis.export.private import PrivateNames
-from duchenne.analysis.export.shared_tables import rows_of_exported
+from duchenne.analysis.export.shared_tables import SharedTable, rows_of_exported
 from duchenne.analysis.export.styles import imotions_file, openface_file
-from duchenne.analysis.export.tables_of_study import with_levels
+from duchenne.analysis.export.tables_of_study import study_tables, with_levels
 from duchenne.analysis.paths import AnalysisPaths, analysis_paths, derivatives_of
 from duchenne.analysis.privacy.scopes import Scopes
 from duchenne.analysis.privacy.stale import mark_stale
+from duchenne.analysis.study_summary import write_participants
 from duchenne.analysis.tables import Column, write_parquet, write_table
 from duchenne.cli import app
 from duchenne.stimuli.errors import UsageError
@@ -67,6 +69,51 @@ def test_rows_of_others_stay(tmp_path: Path) -> None:
     assert rows_of_exported(frame, here)["value"].tolist() == [1, 4]
     pairs = pd.DataFrame({"participant_a": ["P01", "sub-P01"], "participant_b": ["P01", "P02"]})
     assert len(rows_of_exported(pairs, here)) == 1
+
+
+def test_means_over_participants_come_only_where_all_of_them_are_exported(tmp_path: Path) -> None:
+    who = pd.DataFrame({"participant": ["all", "P01", "P02"], "mean": [2.0, 1.0, 3.0]})
+    book = {"participant": TEXT, "mean": NUMBER}
+    path = write_table(who, tmp_path / "manipulation_check.tsv", book)
+    table = SharedTable("manipulation_check", path, book)
+    everybody = job(tmp_path, session(tmp_path, "P01"), session(tmp_path, "P02"))
+    assert table.whole(everybody)["mean"].tolist() == [2, 1, 3]
+    assert everybody.notes == []
+    one = job(tmp_path, session(tmp_path, "P01"))
+    assert table.whole(one)["mean"].tolist() == [1]
+    assert [note.partition(",")[0] for note in one.notes] == [
+        "manipulation_check.tsv: the means over participants (all) are left out"
+    ]
+    other = SharedTable("synchrony", path, book)
+    assert other.whole(everybody)["mean"].tolist() == [1, 3]
+
+
+def test_who_is_excluded_in_the_study_is_excluded_in_the_export(
+    study: Path, tmp_path: Path
+) -> None:
+    files = sorted(study.glob("sourcedata/sub-P0[12]/*/*_session.h5"))
+    sessions = [
+        ExportSession(file, analysis_paths(file), who, "01", "test", "01")
+        for file, who in zip(files, ("P01", "P02"), strict=True)
+    ]
+    here = job(tmp_path, *sessions)
+    for reason, usable in ((None, 2), ("participant: too few", 0)):
+        if reason is not None:
+            rows = [{"participant": "P01", "excluded": False, "exclusion_reason": None}]
+            rows += [{"participant": "P02", "excluded": True, "exclusion_reason": reason}]
+            write_participants(pd.DataFrame(rows), derivatives_of(tmp_path) / "exclusions.tsv")
+        tables = {table.name: table for table in study_tables(here, samples=False)}
+        for name in ("summary", "windows"):
+            whole = tables[name].whole(here)
+            first, second = (whole[whole["participant"] == who] for who in ("P01", "P02"))
+            assert len(second)
+            assert second["excluded"].all() == (reason is not None)
+            assert set(second["exclusion_reason"].dropna()) == {reason} - {None}
+            assert not first["excluded"].any()
+        whole = tables["summary"].whole(here)
+        wide, _ = wide_summary(whole, tables["summary"].book)
+        counts = wide.set_index("participant").filter(like="n_valid").sum(axis=1)
+        assert counts.to_dict() == {"P01": 2, "P02": usable}
 
 
 @pytest.fixture

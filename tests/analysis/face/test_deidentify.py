@@ -120,6 +120,17 @@ def test_the_video_of_a_session_keeps_its_times(still, tmp_path: Path) -> None:
     assert _times(out) == pytest.approx((times_s - 1.0).tolist(), abs=2e-3)
 
 
+def test_the_times_of_a_session_are_not_written_over_another_table(still, tmp_path: Path) -> None:
+    frame = encode_jpeg(still("happiness")[..., ::-1])
+    session = write_session(tmp_path / "s.h5", frames=(np.array([1.0]), [frame]))
+    table = tmp_path / "P01.tsv"
+    table.write_text("my own ratings", "utf-8")
+    with pytest.raises(DuchenneError, match=r"P01\.tsv exists and is never overwritten"):
+        deidentify(VideoInput(session), tmp_path / "P01.mp4")
+    assert table.read_text("utf-8") == "my own ratings"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["P01.tsv", "s.h5"]
+
+
 def test_the_check_finds_a_face_that_is_not_hidden(short: Path) -> None:
     found = check_covered(short, _ignore)
     assert not found.passed
@@ -140,6 +151,68 @@ def test_sound_is_kept_on_demand_only_and_stays_in_step(short: Path, tmp_path: P
     assert _times(out) == _times(short)
 
 
+def _with_click(path: Path, pictures: str, sound: str) -> None:
+    """Write two seconds with a click at 1 s."""
+    image = np.random.default_rng(1).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    heard = np.zeros(32 * 1024, np.int16)
+    heard[16000:16200] = 20000
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(pictures, rate=25)
+        video.width, video.height = 160, 120
+        video.pix_fmt = "yuvj420p" if pictures == "mjpeg" else "yuv420p"
+        audio = container.add_stream(sound, rate=16000)
+        audio.layout = "mono"
+        for i in range(50):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = i
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        for k in range(0, len(heard), 1024):
+            samples = av.AudioFrame.from_ndarray(heard[None, k : k + 1024], "s16", "mono")
+            samples.sample_rate, samples.pts = 16000, k
+            container.mux(audio.encode(samples))
+        container.mux(audio.encode(None))
+
+
+def _damage(path: Path, stream: str, packet: int) -> None:
+    with av.open(str(path)) as container:
+        packets = container.demux(**{stream: 0})
+        place = next(islice((p for p in packets if p.size), packet, None))
+        at, size = place.pos, place.size
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xff\xd8", at) if stream == "video" else at
+    content[start : start + size] = bytes([0xFF if stream == "audio" else 0]) * size
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "sound", "damaged"),
+    [
+        ("a.avi", "mjpeg", "pcm_s16le", ("video", 0)),
+        ("a.mp4", "mpeg4", "aac", ("audio", 5)),
+        ("a.mp4", "mpeg4", "aac", None),
+    ],
+)
+def test_sound_stays_in_step_where_packets_are_damaged(
+    tmp_path: Path, name: str, pictures: str, sound: str, damaged: tuple[str, int] | None
+) -> None:
+    given, out = tmp_path / name, tmp_path / "out.mp4"
+    _with_click(given, pictures, sound)
+    if damaged is not None:
+        _damage(given, *damaged)
+    missing = [image is None for _, _, image in video_frames(given)]
+    assert missing == [damaged == ("video", 0)] + [False] * 49
+    assert deidentify(VideoInput(given), out, keep_sound=True, check=False).has_sound
+    assert _times(out) == _times(given)
+    with av.open(str(out)) as container:
+        clicks = [
+            frame.time + np.abs(samples).argmax() / 16000
+            for frame in container.decode(audio=0)
+            if np.abs(samples := frame.to_ndarray()[0]).max() > 0.2
+        ]
+    assert clicks[0] == pytest.approx(1.0, abs=0.03)
+
+
 def test_a_missed_face_hides_the_whole_frame() -> None:
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
@@ -152,6 +225,19 @@ def test_a_missed_face_hides_the_whole_frame() -> None:
     assert np.array_equal(covered[2].image[corner], image[corner])
     assert covered[3].image[corner].std() < 0.3 * image[corner].std()
     assert not covered[7].image.any()
+
+
+def test_frames_before_the_first_picture_get_its_size() -> None:
+    image = np.random.default_rng(1).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    frames = [(i, i / 10, image if i >= 20 else None) for i in range(24)]
+    finder = _Blinking((60.0, 50.0, 80.0, 70.0), missed=set())
+    covered = list(cover_faces(frames, finder, "blur"))
+    assert [(c.index, c.time_s) for c in covered] == [(i, i / 10) for i in range(24)]
+    assert {c.image.shape for c in covered} == {(120, 160, 3)}
+    assert [c.image.any() for c in covered] == [i >= 20 for i in range(24)]
+    assert [c.whole for c in covered] == [i < 20 for i in range(24)]
+    nothing = list(cover_faces([(i, i / 10, None) for i in range(20)], finder, "blur"))
+    assert [c.image.shape for c in nothing] == [(16, 16, 3)] * 20
 
 
 def test_covers_reach_over_neighbouring_frames() -> None:

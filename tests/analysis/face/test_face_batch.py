@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from duchenne.analysis.face import batch
+from duchenne.analysis.face.backends.openface_csv import OpenFaceCsvBackend
 from duchenne.analysis.face.batch import Settings, units_of
 from duchenne.analysis.face.command import run_au_command
 from duchenne.analysis.face.decode import video_frames
@@ -85,7 +87,8 @@ def test_what_is_done_is_not_done_again(three, tmp_path, counted):
     assert counted == ["a.mp4", "b.mp4", "c.mp4"], "so is all after a change of settings"
 
 
-def test_another_table_of_openface_is_another_result(three, tmp_path, counted):
+def test_another_table_of_a_backend_is_another_result(three, tmp_path, counted, monkeypatch):
+    monkeypatch.setattr(OpenFaceCsvBackend, "one_film", False)
     head = "frame, timestamp, confidence, success, AU12_r"
     table = tmp_path / "openface.csv"
     table.write_text(f"{head}\n1, 0.0, 0.9, 1, 2.0\n2, 0.1, 0.9, 1, 3.0\n", "utf-8")
@@ -147,6 +150,40 @@ def test_pictures_of_one_folder_keep_their_order_and_problems(tmp_path, still, c
     table = pd.read_csv(tmp_path / "au.tsv", sep="\t", na_values="n/a")
     assert table["input"].tolist() == ["2.png", "3.png"]
     assert table["success"].tolist() == [0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 elsewhere")
+@pytest.mark.parametrize("name", ["au.tsv", "AU.TSV", "au.csv"])
+def test_a_name_that_is_no_utf8_is_spelt_out(tmp_path, name):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    picture = cv2.imencode(".png", np.zeros((99, 99, 3), np.uint8))[1].tobytes()
+    (folder / os.fsdecode(b"M\xfcller.png")).write_bytes(picture)
+    (folder / "Möller.png").write_bytes(picture)
+    assert run_au_command([folder], tmp_path / name) == 1
+    separator = "," if name.endswith("csv") else "\t"
+    table = pd.read_csv(tmp_path / name, sep=separator)
+    assert sorted(table["input"]) == [r"M\xfcller.png", "Möller.png"]
+    assert json.loads((tmp_path / name).with_suffix(".json").read_text("utf-8"))["input"]
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypatch, capfd):
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((99, 99, 3), np.uint8))
+    read_bytes = Path.read_bytes
+
+    def refusing(path):
+        if path.name == "a.png":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refusing)
+    names = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / f"{'c' * 300}.png"]
+    assert run_au_command(names, tmp_path / "au.csv") == 1
+    problems = capfd.readouterr().err.splitlines()
+    assert "a.png cannot be read (Permission denied)" in problems[0]
+    assert "ccc.png" in problems[2]
+    assert read(tmp_path / "au.csv")["input"].tolist() == ["b.png"]
 
 
 def test_settings_know_the_version():

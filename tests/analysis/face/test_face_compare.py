@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from duchenne.analysis.cli import app
 from duchenne.analysis.face.agreement import agreement_table, icc_3_1, pearson
 from duchenne.analysis.face.backends.base import AUBackend
 from duchenne.analysis.face.backends.registry import load_backend
 from duchenne.analysis.face.command import run_au_command, run_compare_command
-from duchenne.analysis.face.compare import read_measured
+from duchenne.analysis.face.compare import measure_source, read_measured
 from duchenne.analysis.face.model import face_model_path, open_landmarker
 from duchenne.analysis.face.native import library
 from duchenne.analysis.face.openface_csv import read_openface
@@ -160,6 +162,58 @@ def test_a_page_without_a_film_and_wrong_usage(openface, tmp_path):
             run_compare_command(videos, where, sources)
     with pytest.raises(DuchenneError, match="no file"):
         run_compare_command([], out, ("none.csv", str(other)))
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv"])
+def test_what_is_compared_is_never_written_over(openface, tmp_path, suffix):
+    ours = tmp_path / f"film.{suffix}"
+    ours.write_text(OPENFACE.replace(", ", "\t" if suffix == "tsv" else ","), "utf-8")
+    (tmp_path / "film.json").write_text("{}", "utf-8")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for given in (ours, tmp_path / "x" / ".." / ours.name, f"openface-csv:{ours}"):
+        with pytest.raises(UsageError, match=r"write over .*film\.(tsv|json).*another name"):
+            run_compare_command([], tmp_path / "film.html", (str(given), str(openface)))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert run_compare_command([], tmp_path / "page.html", (str(ours), str(openface))) == 0
+
+
+def test_the_table_of_a_backend_is_no_table_of_ours(write_video, still, openface):
+    film = write_video("a.mp4", [still("happiness", 90)] * 3)
+    measured = measure_source(f"openface-csv:{openface}", film)
+    assert measured["AU12_r"].tolist()[0::2] == [1.5, 2.5]
+
+
+def test_the_table_of_a_backend_is_an_input(openface, tmp_path):
+    before = openface.read_bytes()
+    with pytest.raises(UsageError, match="also an input"):
+        run_au_command([tmp_path / "a.mp4"], openface, backend=f"openface-csv:{openface}")
+    assert openface.read_bytes() == before
+
+
+def test_the_table_of_one_film_is_not_that_of_others(openface, tmp_path):
+    pictures = [tmp_path / f"{i}.png" for i in range(51)]
+    for films in ([tmp_path / "a.mp4", tmp_path / "b.mp4"], pictures):
+        with pytest.raises(UsageError, match=f"about one film, but there are {len(films)} inputs"):
+            run_au_command(films, tmp_path / "au.csv", backend=f"openface-csv:{openface}")
+    assert not (tmp_path / "au.csv").exists()
+    drawn = ["au-validate", "a.mp4", "b.mp4", "--out", str(tmp_path / "coding")]
+    result = CliRunner().invoke(app, [*drawn, "--backend", f"openface-csv:{openface}"])
+    assert isinstance(result.exception, UsageError)
+
+
+def test_tables_of_openface_with_tabs_and_of_several_films(tmp_path):
+    tabs = tmp_path / "a.tsv"
+    tabs.write_text(OPENFACE.replace(", ", "\t"), "utf-8")
+    assert read_measured(tabs)["AU12_r"].tolist()[0::2] == [1.5, 2.5]
+    head, *rows = OPENFACE.splitlines()
+    both = tmp_path / "both.csv"
+    named = [f"{name}.mp4, {row}" for name in "ab" for row in rows]
+    both.write_text("\n".join([f"input, {head}", *named]), "utf-8")
+    for read in (read_openface, read_measured):
+        with pytest.raises(DuchenneError, match="several films: give a table of one"):
+            read(both)
+    both.write_text("\n".join([f"input, {head}", *named[:4]]), "utf-8")
+    assert len(read_openface(both)) == 3
 
 
 def test_tables_of_ours_in_both_styles(write_video, still, tmp_path):

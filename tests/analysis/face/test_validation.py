@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 import zipfile
 from typing import TYPE_CHECKING
@@ -141,6 +142,21 @@ def test_entries_become_intensities() -> None:
     assert intensities_of(entered | {CODED: []}, AUS, "a") is None
     with pytest.raises(DuchenneError, match="AU12 is 'F'; enter one of 0 A B"):
         intensities_of(entered | {"AU12": ["F"]}, AUS, "clip.eaf")
+
+
+@pytest.mark.parametrize("mark", ["yes", " Yes", "Y", "ja", "1", "TRUE"])
+def test_clips_that_are_marked_are_coded(mark: str) -> None:
+    assert intensities_of({CODED: [mark], "AU12": ["B"]}, ("AU12",), "a") == {"AU12": 2.0}
+
+
+@pytest.mark.parametrize("mark", ["no", "No ", "n", "nein", "0", "false", " "])
+def test_clips_that_are_marked_as_not_coded_are_left_out(mark: str) -> None:
+    assert intensities_of({CODED: [mark], "AU12": ["B"]}, ("AU12",), "a") is None
+
+
+def test_marks_that_say_neither_are_told() -> None:
+    with pytest.raises(DuchenneError, match=r"clip\.opf: coded is 'Half'; enter yes, or nothing"):
+        intensities_of({CODED: ["yes", "Half"]}, ("AU12",), "clip.opf")
 
 
 def test_files_that_are_none_are_told(tmp_path: Path) -> None:
@@ -293,6 +309,52 @@ def test_codings_come_back_with_their_agreement(coding: Path) -> None:
     assert ("AU12", "measured", "coders", "skin_tone", "V") in rows.index
     n = rows.loc[("AU12", "measured", "coders", "skin_tone", ["II", "V"]), "n"]
     assert n.sum() == 14
+
+
+@pytest.mark.parametrize("name", ["coders", "measured"])
+def test_a_coder_is_not_taken_for_something_else(coding: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(coding / "coding", tmp_path / "coding")
+    shutil.copytree(coding / "anna", tmp_path / name)
+    _, plain, _ = evaluate(tmp_path / "coding", [coding / "anna", coding / "ben"])
+    _, table, counts = evaluate(tmp_path / "coding", [tmp_path / name, coding / "ben"])
+    other = f"{name} (1)"
+    assert counts == {other: 14, "ben": 14}
+    pd.testing.assert_frame_equal(table, plain.replace("anna", other))
+    _, alone, _ = evaluate(tmp_path / "coding", [tmp_path / name])
+    assert set(alone["second"]) == {other}
+    taken = tmp_path / other
+    shutil.copytree(coding / "ben", taken)
+    _, _, counts = evaluate(tmp_path / "coding", [tmp_path / name, taken])
+    assert counts == {f"{name} (2)": 14, other: 14}
+
+
+def test_participants_and_groups_may_be_numbers(coding: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "coding"
+    shutil.copytree(coding / "coding", drawn)
+    key = drawn / "key" / "key.tsv"
+    key.write_text(
+        key.read_text("utf-8").replace("person-0", "001").replace("person-1", "002"), "utf-8"
+    )
+    people = drawn / "key" / "participants.tsv"
+    head = "participant_id\tskin_tone\tglasses\tnote\n"
+    rows = '001\t2\tn/a\t"so\n002\t5\tyes\t\n003\t\tno\t\n'
+    people.write_text(head + rows, "utf-8-sig")
+    run = ["au-validate", str(drawn), "--read", str(coding / "anna")]
+    result = CliRunner().invoke(app, run)
+    assert result.exit_code == 0, result.output
+    assert "none of the participants" not in result.output
+    with (drawn / "key" / "agreement.tsv").open(encoding="utf-8") as file:
+        groups = {tuple(line.split("\t")[3:5]) for line in file.readlines()[1:]}
+    assert groups == {
+        ("all", "all"), ("skin_tone", "2"), ("skin_tone", "5"), ("glasses", "n/a"), ("glasses", "yes"),
+    }  # fmt: skip
+    people.write_text(head + rows.replace("00", ""), "utf-8")
+    result = CliRunner().invoke(app, run)
+    assert result.exit_code == 0, result.output
+    assert "none of the participants in the table (clips: 00" in result.output
+    assert "table: 1, 2, 3): every group is n/a." in result.output
+    people.write_bytes(b"participant_id\t\xff\xfe")
+    assert "cannot be read as a table" in str(CliRunner().invoke(app, run).exception)
 
 
 def test_an_analyzed_session_is_drawn_from_by_category(clips: Path, tmp_path: Path) -> None:
