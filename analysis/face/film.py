@@ -24,6 +24,7 @@ from duchenne.analysis.face.frames import FloatArray
 from duchenne.analysis.face.measured import Frame, MeasuredFilm, measure_film
 from duchenne.analysis.face.quality import DEFAULT_LIMITS, QualityLimits
 from duchenne.analysis.face.result import (
+    BLOCK,
     FaceResult,
     film_quality,
     frame_result,
@@ -154,8 +155,8 @@ class FaceFilm:
             return None
         n = len(self.film)
         curves = np.empty((n, len(self.backend.au_names)), np.float32)
-        for first in range(0, n, self.part_frames):
-            last = min(first + self.part_frames, n)
+        for first in range(0, n, BLOCK):
+            last = min(first + BLOCK, n)
             measured = self.film.part(first, last).measured
             curves[first:last] = usable_intensities(measured, self.backend, calibration)
         columns = {f"{au}_r": curves[:, i] for i, au in enumerate(self.backend.au_names)}
