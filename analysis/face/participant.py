@@ -34,6 +34,8 @@ SEARCH_S = 0.1
 LOST_S = 2.0
 # A returning face is compared over this long, and covered for this long when refused.
 COMPARE_S = 0.33
+# What was seen longer ago belongs to no comparison that goes on.
+ASKED_ANEW_S = 1.0
 REFUSED_S = 2.0
 # Proportions are learnt and asked this often at most.
 LEARN_S = 0.2
@@ -145,7 +147,8 @@ class Participant:
         assert self._last is not None
         if self._last[2] < MIN_SIZE_PX <= box[2]:
             return True
-        if self._asked_box is None or jumps(box[None], self._asked_box)[0] > MAX_JUMP:
+        is_over = bool(self._asked) and time_s - self._asked[-1][0] > ASKED_ANEW_S
+        if is_over or self._asked_box is None or jumps(box[None], self._asked_box)[0] > MAX_JUMP:
             self._asked = []
         self._asked_box = box
         self._asked.append((time_s, self._likeness.difference(landmarks, pose_deg)))

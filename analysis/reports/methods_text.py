@@ -262,8 +262,8 @@ def _models(statistics: StudyStatistics | None) -> str:
         "They are corrected by Holm's method among primary and by Benjamini and Hochberg's among exploratory "
         "contrasts",
         "Time courses were compared by cluster permutation" if statistics.curves else "",
-        "Sensitivity is the smallest effect found in four of five studies of this design; power was not "
-        "computed from observed effects",
+        "Sensitivity is the smallest effect that this design finds with the declared power (in four of five "
+        "studies where none was declared); power was not computed from observed effects",
     )
 
 

@@ -82,6 +82,14 @@ def test_the_participant_is_found_again_elsewhere(followed):
     assert back[-1]
 
 
+def test_a_glimpse_of_long_ago_does_not_count(followed):
+    begin = 1 + LOST_S + 1
+    assert returns(followed, face(), (100, 200, 150), begin, n=1) == [False]
+    later = returns(followed, face(), (100, 200, 150), begin + 7)
+    assert not any(later[:9]), "the third of a second begins anew"
+    assert later[-1]
+
+
 def test_a_stranger_is_not_taken_for_the_participant(followed):
     assert not any(returns(followed, face(1.3), (100, 200, 150), 1 + LOST_S + 1, n=90))
     assert not any(returns(followed, face(1.6), (320, 240, 150), 1 + LOST_S + 10, n=30))
