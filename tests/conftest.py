@@ -50,6 +50,21 @@ def _children() -> set[int]:
     return found
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let torch compute on one thread, here and in the programs that a test starts.
+
+    The two workers of the suite share two cores; threads that wait for each other take three times as long.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a Python thread or a child process behind."""

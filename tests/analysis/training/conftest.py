@@ -10,6 +10,11 @@ from duchenne.analysis.training.prepared import Faces
 PX = 32
 
 
+@pytest.fixture(autouse=True)
+def on_one_thread(one_thread: None) -> None:
+    """Let torch compute on one thread."""
+
+
 def square_faces(n_subjects: int = 8, per_subject: int = 24, seed: int = 0) -> Faces:
     """Return pictures in which the brightness of two squares is the intensity of two Action Units."""
     rng = np.random.default_rng(seed)
