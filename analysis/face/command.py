@@ -246,7 +246,7 @@ def check_backend(backend: str, n_inputs: int, *, several: bool) -> None:
     """
     if getattr(load_backend(backend), "one_film", False) and several:
         raise UsageError(
-            f"--backend {backend} is about one film, but there are {n_inputs} inputs: "
+            f"The AU backend {backend} is about one film, but there are {n_inputs} inputs: "
             "give each film by itself, with its own table."
         )
 

@@ -40,7 +40,7 @@ from duchenne.analysis.study_task import MEASURE, NOTHING, SessionTask
 from duchenne.analysis.tables import Column, read_table, write_parquet
 from duchenne.analysis.window_plan import DEFAULT_PLAN
 from duchenne.recorder.keyring import KeyRing
-from duchenne.stimuli.errors import DuchenneError
+from duchenne.stimuli.errors import DuchenneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +108,15 @@ def test_nothing_changed_is_nothing_done(study: tuple[Path, StudyResult]) -> Non
     assert {
         p: p.stat().st_mtime_ns for p in derivatives(folder).rglob("*") if p.is_file()
     } == before
+
+
+def test_the_table_of_one_film_is_not_that_of_a_study(
+    study: tuple[Path, StudyResult], tmp_path: Path
+) -> None:
+    table = tmp_path / "of.csv"
+    table.write_text("frame,timestamp,confidence,success,AU12_r\n1,0.0,0.9,1,2.0\n")
+    with pytest.raises(UsageError, match="about one film, but there are 3 inputs"):
+        analyze_study(study[0], au_backend=f"openface-csv:{table}", report=False)
 
 
 def test_what_was_measured_once_is_summarised_the_same(study: tuple[Path, StudyResult]) -> None:
